@@ -1,0 +1,82 @@
+/**
+ * Every number that bounds something, in one frozen table with its unit in its name. An installation's grants may narrow
+ * some of them, nothing widens them.
+ */
+export const LIMITS = Object.freeze({
+  /** A message across the boundary, either way, as UTF-8. */
+  messageBytes: 4 * 1024 * 1024,
+  /** The input of one capability call. */
+  callInputBytes: 1024 * 1024,
+  /** The answer to one capability call, and the result of an invocation. */
+  resultBytes: 4 * 1024 * 1024,
+  /** Capability calls of one invocation that may wait for an answer at once. */
+  callsInFlight: 64,
+  /** Capability calls that one invocation may make at all. */
+  callsPerInvocation: 10_000,
+  /** What one entry into the isolate may put in its outbox. */
+  outboxMessages: 1_000,
+  outboxBytes: 8 * 1024 * 1024,
+
+  /** Heap of one isolate; isolated-vm ends the isolate beyond it. */
+  isolateHeapMb: 64,
+  /** Resident memory of one runner process; the supervisor kills it beyond this. */
+  runnerRssMb: 400,
+  rssPollMs: 50,
+  heartbeatMs: 250,
+  /** A runner that has not answered a heartbeat for this long is killed; longer than the longest entry. */
+  heartbeatGraceMs: 3_000,
+
+  /** Wall time of an invocation that answers a person (a page, a form, a webhook). */
+  requestWallMs: 10_000,
+  /** Wall time of activate, update and deactivate. */
+  lifecycleWallMs: 60_000,
+  /** Wall time of reading a version's declaration in the throw-away sandbox. */
+  declareWallMs: 5_000,
+  /** Wall time of a job that names none (contract: job option timeout). */
+  jobWallMs: 600_000,
+  /** Processor time of one invocation: a warning at the soft one, an end at the hard one. */
+  requestCpuSoftMs: 500,
+  requestCpuHardMs: 2_000,
+  jobCpuSoftMs: 5_000,
+  jobCpuHardMs: 20_000,
+  /** One uninterrupted entry into the isolate. */
+  entryMs: 2_000,
+  /** Beyond its deadline an invocation may keep its runner this long before the runner is killed. */
+  deadlineGraceMs: 250,
+
+  timersPerInvocation: 100,
+  timerMs: 600_000,
+
+  logLinesPerSecond: 100,
+  logBytesPerSecond: 256 * 1024,
+  logLineBytes: 32 * 1024,
+
+  /** An idle runner process is ended after this long. */
+  runnerIdleMs: 5 * 60_000,
+  runners: 64,
+  /** Isolates of one runner; the least recently used goes first. */
+  isolatesPerRunner: 40,
+
+  dbTextBytes: 20_000,
+  dbParameters: 1_000,
+  dbRows: 10_000,
+  dbStatementMs: 5_000,
+  dbStreamChunkRows: 500,
+  dbConnections: 60,
+  dbConnectionsPerInstallation: 4,
+
+  httpRedirects: 5,
+  httpRequestBytes: 1024 * 1024,
+  httpResponseBytes: 2 * 1024 * 1024,
+  httpFirstByteMs: 30_000,
+  httpTotalMs: 60_000,
+
+  tasksQueued: 10_000,
+  taskParamsBytes: 64 * 1024,
+  taskTags: 20,
+
+  stepsPerTask: 100,
+  templateBytes: 256 * 1024,
+  viewMs: 1_000,
+  secretBytes: 16 * 1024,
+});
