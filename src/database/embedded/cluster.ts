@@ -62,6 +62,20 @@ function writePassword(dir: DataDir, identity: Identity): void {
   giveTo(identity, dir.passwordFile);
 }
 
+function initdbArguments(dir: DataDir): string[] {
+  return [
+    '--no-instructions',
+    `--pgdata=${dir.asSeenFrom(dir.unfinishedCluster)}`,
+    `--username=${SUPERUSER}`,
+    `--pwfile=${dir.asSeenFrom(dir.unfinishedCluster, dir.passwordFile)}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+  ];
+}
+
 /** Runs initdb and renames its work into place. Call it only while clusterMajor() is undefined. */
 export async function createCluster(dir: DataDir, binaries: Binaries, identity: Identity): Promise<void> {
   rmSync(dir.unfinishedCluster, { recursive: true, force: true, maxRetries: 3 });
@@ -69,25 +83,12 @@ export async function createCluster(dir: DataDir, binaries: Binaries, identity: 
   mkdirSync(dir.unfinishedCluster);
   chmodSync(dir.unfinishedCluster, 0o700);
   giveTo(identity, dir.unfinishedCluster);
-  const initdb = spawn(
-    executable(binaries, 'initdb'),
-    [
-      ...['--pgdata', dir.asSeenFrom(dir.unfinishedCluster), '--username', SUPERUSER],
-      ...['--auth', 'scram-sha-256', '--pwfile', dir.asSeenFrom(dir.unfinishedCluster, dir.passwordFile)],
-      ...[
-        '--encoding',
-        'UTF8',
-        '--locale',
-        'C',
-        '--locale-provider',
-        'builtin',
-        '--builtin-locale',
-        'C.UTF-8',
-      ],
-      '--no-instructions',
-    ],
-    { ...identity, cwd: dir.unfinishedCluster, env: ENVIRONMENT, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const initdb = spawn(executable(binaries, 'initdb'), initdbArguments(dir), {
+    ...identity,
+    cwd: dir.unfinishedCluster,
+    env: ENVIRONMENT,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const exited = new Promise<number | string | null>((resolve) => {
     initdb.once('error', (error) => resolve(error.message));
     initdb.once('close', (code, signal) => resolve(code ?? signal));

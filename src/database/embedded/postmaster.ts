@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { executable } from './binaries.ts';
@@ -115,14 +116,12 @@ function untilReady(
   });
 }
 
-function within(promise: Promise<unknown>, waitMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, waitMs, false);
-    void promise.then(() => {
-      clearTimeout(timer);
-      resolve(true);
-    });
-  });
+async function within(promise: Promise<unknown>, waitMs: number): Promise<boolean> {
+  const enough = new AbortController();
+  const late = sleep(waitMs, false, { signal: enough.signal }).catch(() => false);
+  const inTime = await Promise.race([promise.then(() => true), late]);
+  enough.abort();
+  return inTime;
 }
 
 /**
