@@ -66,7 +66,7 @@ export function systemBinDirs(path: string = process.env['PATH'] ?? ''): string[
   return [...new Set(found)];
 }
 
-type Trial = { readonly major: number } | { readonly failure: string };
+type Trial = Binaries | { readonly failure: string };
 
 /** Runs `postgres --version` as the account PostgreSQL will have. */
 function tryOut(binDir: string, identity: Identity): Trial {
@@ -80,7 +80,7 @@ function tryOut(binDir: string, identity: Identity): Trial {
     if (run.status !== 0 || !Number.isInteger(major)) {
       return { failure: `${binDir}: ${(run.error?.message ?? run.stderr).trim()}` };
     }
-    if (name === 'postgres') return { major };
+    if (name === 'postgres') return { binDir, major };
   }
   return { failure: binDir };
 }
@@ -96,18 +96,20 @@ export interface FindOptions {
   readonly log: (line: string) => void;
 }
 
-/** Lazily, since most machines are served by the first, and a copy is 60 MB. */
-function* candidates(options: FindOptions): Generator<{ binDir: string } | { failure: string }> {
-  const { native } = options;
+/** The trials in order of preference, each made only if the ones before were of no use: a copy is 60 MB. */
+function* trials(options: FindOptions): Generator<Trial> {
+  const { native, identity } = options;
   if (native !== undefined) {
     linkLibraries(native);
-    yield { binDir: join(native, 'bin') };
-    for (const place of options.copyTo) {
+    const inPlace = tryOut(join(native, 'bin'), identity);
+    yield inPlace;
+    const places = 'failure' in inPlace ? options.copyTo : [];
+    for (const place of places) {
       const copy = copyNative(native, place, options.log);
-      yield 'failure' in copy ? copy : { binDir: join(copy.native, 'bin') };
+      yield 'failure' in copy ? copy : tryOut(join(copy.native, 'bin'), identity);
     }
   }
-  for (const binDir of options.systemDirs ?? systemBinDirs()) yield { binDir };
+  for (const binDir of options.systemDirs ?? systemBinDirs()) yield tryOut(binDir, identity);
 }
 
 /** Where copies may be kept besides the data directory: a place of root's, then the temporary folder. */
@@ -118,31 +120,25 @@ export function sharedCopyPlaces(): string[] {
   return places;
 }
 
+/** Why a PostgreSQL that runs is still not to be used. */
+function misfit({ binDir, major }: Binaries, wanted: number | undefined): string | undefined {
+  if (major < OLDEST_MAJOR) return `${binDir}: is PostgreSQL ${major}; ${OLDEST_MAJOR} or newer is needed`;
+  if (wanted === undefined || major === wanted) return undefined;
+  return `${binDir}: is PostgreSQL ${major}; the data directory was made by ${wanted}`;
+}
+
 /**
  * The first PostgreSQL that runs under the given account and fits the data directory.
  * @throws HostError CONFLICT with every candidate's reason, when none does
  */
 export function findBinaries(options: FindOptions): Binaries {
-  const failures: string[] = [];
-  for (const candidate of candidates(options)) {
-    const trial = 'failure' in candidate ? candidate : tryOut(candidate.binDir, options.identity);
-    if ('failure' in candidate || 'failure' in trial) {
-      failures.push('failure' in trial ? trial.failure : '');
-    } else if (options.major !== undefined && trial.major !== options.major) {
-      failures.push(
-        `${candidate.binDir}: is PostgreSQL ${trial.major}; the data directory was made by ${options.major}`,
-      );
-    } else if (trial.major < OLDEST_MAJOR) {
-      failures.push(`${candidate.binDir}: is PostgreSQL ${trial.major}; ${OLDEST_MAJOR} or newer is needed`);
-    } else {
-      return { binDir: candidate.binDir, major: trial.major };
-    }
+  const reasons: string[] = [];
+  for (const trial of trials(options)) {
+    const reason = 'failure' in trial ? trial.failure : misfit(trial, options.major);
+    if (!('failure' in trial) && reason === undefined) return trial;
+    reasons.push(reason ?? '');
   }
-  throw new HostError(
-    'CONFLICT',
-    [
-      'No PostgreSQL could be started here. Set DATABASE_URL to one of your own, or run "npm ci" without --omit=optional.',
-      ...failures,
-    ].join('\n  '),
-  );
+  const advice =
+    'No PostgreSQL could be started here. Set DATABASE_URL to one of your own, or run "npm ci" without --omit=optional.';
+  throw new HostError('CONFLICT', [advice, ...reasons].join('\n  '));
 }

@@ -44,7 +44,7 @@ export interface Postmaster {
   /** Resolves when it has ended, for whatever reason: its exit code or signal. */
   readonly exited: Promise<number | string | null>;
   /** Stops it in good order and waits for its end; may be called again. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 function launch({ dir, binaries, identity, settings, memoryLimitMib }: PostmasterOptions): ChildProcess {

@@ -35,7 +35,7 @@ export interface EmbeddedOptions {
   readonly tcp?: boolean;
 }
 
-export interface EmbeddedPostgres {
+export interface EmbeddedPostgres extends AsyncDisposable {
   readonly pid: number;
   /** The Unix socket's directory, or 127.0.0.1. */
   readonly host: string;
@@ -150,7 +150,8 @@ async function startIn(
     endpoint,
     url: (user = SUPERUSER, own = password, database = 'postgres') =>
       formatEndpoint(endpoint({ user, password: own, database })),
-    stop: () => postmaster.stop(),
+    stop: postmaster.stop,
+    [Symbol.asyncDispose]: postmaster.stop,
   };
 }
 
