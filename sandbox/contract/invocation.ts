@@ -27,6 +27,8 @@ export interface InvocationContext {
     readonly permissions: readonly string[];
   } | null;
   readonly locale: string;
+  /** Where the module's assets are served, ending in '/'. */
+  readonly asset_base: string;
   readonly product: { readonly uuid: string; readonly data: Readonly<Record<string, unknown>> } | null;
   readonly service: {
     readonly uuid: string;
@@ -69,11 +71,11 @@ export const ModuleResponse = v.variant('kind', [
 ]);
 export type ModuleResponse = v.InferOutput<typeof ModuleResponse>;
 
-/** Where a call goes: the module's class, one of its controllers, or its event handlers. */
+/** Where a call goes: the runtime itself (describe), the module's class, or one of its controllers. */
 export type CallTarget =
+  | { readonly on: 'runtime' }
   | { readonly on: 'module' }
-  | { readonly on: 'controller'; readonly controller: string }
-  | { readonly on: 'hooks' };
+  | { readonly on: 'controller'; readonly controller: string };
 
 /** One method call; all calls of an invocation run in order on the same instance. */
 export interface ModuleCall {

@@ -1,0 +1,28 @@
+/**
+ * What a version says of itself, read once in a throw-away sandbox without grants and stored with it: which methods its class
+ * has, its permissions, menu, routes and tabs. 403 and 404 then need no module code, and a name that comes with a request is
+ * looked up here and never concatenated into a call.
+ */
+import * as v from 'valibot';
+import { Field, Permission, Route, SidebarEntry } from './kinds/module.ts';
+
+const Names = v.array(v.pipe(v.string(), v.maxLength(100)));
+
+export const Declaration = v.object({
+  /** Methods of the module's class, inherited ones included. */
+  methods: Names,
+  /** Those the class defines itself. */
+  own_methods: Names,
+  /** Controller class → its methods. */
+  controllers: v.record(v.string(), Names),
+  permissions: v.array(Permission),
+  sidebar: v.array(SidebarEntry),
+  web_routes: v.array(Route),
+  api_routes: v.array(Route),
+  tabs: v.array(v.object({ key: v.string(), name: v.string(), template: v.string() })),
+  product_fields: v.array(Field),
+  service_fields: v.array(Field),
+  /** Things that work but are probably not meant, shown at install. */
+  warnings: v.array(v.string()),
+});
+export type Declaration = v.InferOutput<typeof Declaration>;

@@ -1,0 +1,15 @@
+/** The closed record of kinds. A new module type is a file in kinds/ and a line here. */
+import type { Kind } from './op.ts';
+import { plugin } from './kinds/plugin.ts';
+import { product } from './kinds/product.ts';
+
+export const kinds: Readonly<Record<string, Kind>> = { Product: product, Plugin: plugin };
+
+/** Methods that only the host may call: a task that named one would bypass a flow. */
+export const HOST_ONLY_METHODS: ReadonlySet<string> = new Set([
+  'constructor',
+  'activate',
+  'deactivate',
+  'update',
+  'purge',
+]);

@@ -1,0 +1,385 @@
+/**
+ * The classes a module extends. `super()` has everything of contract §4 ready, so constructors and field initialisers may use it.
+ * An instance lives for one invocation. What was not granted is absent (undefined) here and refused by the host besides.
+ */
+import type { Kysely } from 'kysely';
+import type { ServiceAction } from '../contract/kinds/product.ts';
+import type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
+import type { OpInput, OpOutput } from '../contract/capabilities.ts';
+import { createDb } from './db.ts';
+import type { Env } from './env.ts';
+import { createHttp, type Http } from './http.ts';
+import { createStep, type Step } from './step.ts';
+import { validate, type Validated } from './validate.ts';
+import type { Resources, ViewScope } from './view.ts';
+import { translate } from './view.ts';
+import type { GenericSchema, InferOutput } from 'valibot';
+
+/** What the runtime gives the base classes of one invocation. */
+export interface Runtime {
+  readonly env: Env;
+  readonly resources: Resources;
+  readonly viewScope: ViewScope;
+  render(template: string, data: Readonly<Record<string, unknown>>): string;
+  /** From the invocation’s own generator. */
+  randomBytes(length: number): Uint8Array;
+}
+
+export type Data = Record<string, unknown>;
+export interface SaveError {
+  status: 'error';
+  message?: string | Record<string, string | string[]>;
+  errors?: Record<string, string | string[]>;
+  code?: number;
+}
+export type SaveAnswer = { status: 'success'; data?: Data; code?: number } | SaveError;
+export interface ActionAnswer {
+  status?: string;
+  success?: boolean;
+  message?: unknown;
+  error?: unknown;
+  data?: unknown;
+  retry?: boolean;
+}
+export type LogPart = string | Readonly<Record<string, unknown>> | readonly unknown[];
+export type Tabs = Record<string, { name: string; template: string }>;
+type Maybe<T> = T | Promise<T>;
+
+/** `this.tasks` */
+export interface Tasks {
+  add(request: OpInput<'tasks', 'add'>): Promise<OpOutput<'tasks', 'add'>>;
+  get(uuid: string): Promise<OpOutput<'tasks', 'get'>>;
+  cancel(uuid: string): Promise<boolean>;
+  /** How far the running job is, in percent. */
+  progress(percent: number, note?: string): void;
+}
+
+/** `this.service` */
+export interface Services {
+  get(uuid?: string): Promise<OpOutput<'service', 'get'>>;
+  setProvisionStatus(
+    status: OpInput<'service', 'setProvisionStatus'>['status'],
+    uuid?: string,
+  ): Promise<void>;
+  setProvisionData(data: Data, uuid?: string): Promise<void>;
+  /** All services of this module, oldest first, read a page at a time. */
+  stream(size?: number): AsyncIterable<OpOutput<'service', 'get'>>;
+}
+
+function which(uuid: string | undefined): { uuid?: string } {
+  return uuid === undefined ? {} : { uuid };
+}
+
+function createTasks(env: Env): Tasks {
+  return {
+    add: (request) => env.call('tasks', 'add', request),
+    get: (uuid) => env.call('tasks', 'get', { uuid }),
+    cancel: async (uuid) => (await env.call('tasks', 'cancel', { uuid })).cancelled,
+    progress: (percent, note = '') => env.notify('tasks', 'progress', { percent, note }),
+  };
+}
+
+function createServices(env: Env): Services {
+  return {
+    get: (uuid) => env.call('service', 'get', which(uuid)),
+    setProvisionStatus: async (status, uuid) => {
+      await env.call('service', 'setProvisionStatus', { ...which(uuid), status });
+    },
+    setProvisionData: async (data, uuid) => {
+      await env.call('service', 'setProvisionData', { ...which(uuid), data });
+    },
+    async *stream(size = 100) {
+      let after: string | undefined;
+      do {
+        const page = await env.call('service', 'list', after === undefined ? { size } : { size, after });
+        yield* page.services;
+        after = page.next;
+      } while (after !== undefined);
+    },
+  };
+}
+
+/** Everything modules and controllers share. `Tables` types `this.db`. */
+export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
+  readonly module_name: string;
+  readonly module_type: string;
+  readonly module_version: string;
+  readonly tenant: Env['context']['tenant'];
+  readonly auth: {
+    readonly id: string;
+    readonly kind: string;
+    readonly permissions: readonly string[];
+    hasPermission(key: string): boolean;
+  } | null;
+  readonly locale: string;
+  readonly product_uuid: string | null;
+  readonly service_uuid: string | null;
+  readonly task_uuid: string | null;
+  /** What getProductData made of the stored configuration. */
+  product_data: Data;
+  /** What getServiceData made of the order, with provision data over it. */
+  service_data: Data;
+  readonly #runtime: Runtime;
+  #db: Kysely<Tables> | undefined;
+  #http: Http | undefined;
+
+  constructor(runtime: Runtime) {
+    const { context } = runtime.env;
+    this.#runtime = runtime;
+    this.module_name = context.module.name;
+    this.module_type = context.module.type;
+    this.module_version = context.module.version;
+    this.tenant = context.tenant;
+    const auth = context.auth;
+    this.auth =
+      auth === null
+        ? null
+        : {
+            ...auth,
+            hasPermission: (key) => auth.permissions.includes('*') || auth.permissions.includes(key),
+          };
+    this.locale = context.locale;
+    this.product_uuid = context.product?.uuid ?? null;
+    this.service_uuid = context.service?.uuid ?? null;
+    this.task_uuid = context.task?.uuid ?? null;
+    this.product_data = { ...context.product?.data };
+    this.service_data = { ...context.service?.data, ...context.service?.provision_data };
+  }
+
+  #has(capability: string): boolean {
+    return this.#runtime.env.context.capabilities.includes(capability);
+  }
+
+  /** Tables of the module's own. */
+  get db(): Kysely<Tables> {
+    if (!this.#has('db')) return undefined as never;
+    return (this.#db ??= createDb<Tables>(this.#runtime.env));
+  }
+
+  /** Requests to granted hosts; `this.http.client({...})` for an API client. */
+  get http(): Http {
+    if (!this.#has('http')) return undefined as never;
+    this.#http ??= createHttp(this.#runtime.env).http;
+    return this.#http;
+  }
+
+  get tasks(): Tasks {
+    return this.#has('tasks') ? createTasks(this.#runtime.env) : (undefined as never);
+  }
+
+  get service(): Services {
+    return createServices(this.#runtime.env);
+  }
+
+  /** A named, resumable part of a job. */
+  get step(): Step {
+    return createStep(this.#runtime.env);
+  }
+
+  get crypt(): {
+    encryptString(text: string): Promise<string>;
+    decryptString(sealed: string): Promise<string>;
+  } {
+    const { env } = this.#runtime;
+    return {
+      encryptString: async (text) => (await env.call('crypt', 'encrypt', { text })).sealed,
+      decryptString: async (sealed) => (await env.call('crypt', 'decrypt', { sealed })).text,
+    };
+  }
+
+  async encrypt(text: string): Promise<string> {
+    return this.crypt.encryptString(text);
+  }
+
+  async decrypt(sealed: string): Promise<string> {
+    return this.crypt.decryptString(sealed);
+  }
+
+  /** The handle of a secret: a text to join into a header, the URL or the body. Its value never comes here. */
+  secret(name: string): string {
+    return this.#runtime.env.context.secrets[name] ?? '';
+  }
+
+  /** One configuration value (settings over the manifest's config), or the whole record without a key. */
+  config(): Readonly<Data>;
+  config(key: string): unknown;
+  config(key?: string): unknown {
+    const { config } = this.#runtime.env.context;
+    if (key === undefined) return config;
+    return Object.hasOwn(config, key) ? config[key] : null;
+  }
+
+  /** Renders a template of this module to HTML. 'admin_area.product' is views/admin_area/product.liquid. */
+  view(template: string, data: Readonly<Data> = {}): string {
+    return this.#runtime.render(template, data);
+  }
+
+  t(key: string, values: Readonly<Data> = {}): string {
+    return translate(this.#runtime.resources.lang, this.locale, key, values);
+  }
+
+  validate<S extends GenericSchema>(schema: S, data: unknown): Validated<InferOutput<S>> {
+    return validate(schema, data);
+  }
+
+  now(): Date {
+    return new Date();
+  }
+
+  getCurrentVersion(): string {
+    return this.#runtime.env.context.from_version ?? this.module_version;
+  }
+
+  /** A password with lower case, upper case and digits in it, from the invocation's secure randomness. */
+  generateStrongPassword(length = 16): string {
+    const sets = ['abcdefghijkmnpqrstuvwxyz', 'ABCDEFGHJKLMNPQRSTUVWXYZ', '23456789'];
+    const all = sets.join('');
+    const wanted = Math.max(length, sets.length);
+    const letters = Array.from({ length: wanted }, (_, index) => {
+      const set = sets[index] ?? all;
+      return set[this.randomInt(0, set.length - 1)] ?? '';
+    });
+    for (let index = letters.length - 1; index > 0; index--) {
+      const other = this.randomInt(0, index);
+      [letters[index], letters[other]] = [letters[other] ?? '', letters[index] ?? ''];
+    }
+    return letters.join('');
+  }
+
+  /** A whole number from min to max, both included, without modulo bias. */
+  randomInt(min: number, max: number): number {
+    const range = max - min + 1;
+    const ceiling = Math.floor(0x1_0000_0000 / range) * range;
+    for (;;) {
+      const [a = 0, b = 0, c = 0, d = 0] = this.#runtime.randomBytes(4);
+      const drawn = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+      if (drawn < ceiling) return min + (drawn % range);
+    }
+  }
+
+  /** Runs fn and logs how long it took. */
+  async measure<T>(name: string, fn: () => Maybe<T>): Promise<T> {
+    const started = Date.now();
+    try {
+      return await fn();
+    } finally {
+      this.logInfo('performance', { operation: name, execution_time: `${Date.now() - started}ms` });
+    }
+  }
+
+  logDebug(action: string, request?: LogPart, answer?: LogPart): void {
+    this.#log('debug', action, request, answer);
+  }
+
+  logInfo(action: string, request?: LogPart, answer?: LogPart): void {
+    this.#log('info', action, request, answer);
+  }
+
+  logError(action: string, request?: LogPart, answer?: LogPart): void {
+    this.#log('error', action, request, answer);
+  }
+
+  #log(
+    level: 'debug' | 'info' | 'error',
+    action: string,
+    request: LogPart | undefined,
+    answer: LogPart | undefined,
+  ): void {
+    this.#runtime.env.notify('logs', 'write', { level, action, request, response: answer });
+  }
+}
+
+/** A module of any type: lifecycle, permissions, menu and routes, each with a working default. */
+export abstract class Module<Tables = Record<string, Record<string, unknown>>> extends Base<Tables> {
+  activate(): Maybe<string> {
+    return 'success';
+  }
+  deactivate(): Maybe<string> {
+    return 'success';
+  }
+  update(_fromVersion: string): Maybe<string> {
+    return 'success';
+  }
+  purge(): Maybe<string> {
+    return 'success';
+  }
+  adminPermissions(): Maybe<Permission[]> {
+    return [];
+  }
+  adminSidebar(): Maybe<SidebarEntry[]> {
+    return [];
+  }
+  adminWebRoutes(): Maybe<Route[]> {
+    return [];
+  }
+  adminApiRoutes(): Maybe<Route[]> {
+    return [];
+  }
+}
+
+export abstract class Plugin<Tables = Record<string, Record<string, unknown>>> extends Module<Tables> {}
+
+/** A controller: the methods that routes name, with the same `this` as the module. */
+export abstract class Controller<Tables = Record<string, Record<string, unknown>>> extends Base<Tables> {}
+
+export abstract class Product<Tables = Record<string, Record<string, unknown>>> extends Module<Tables> {
+  productFields(): Maybe<Field[]> {
+    return [];
+  }
+  serviceFields(): Maybe<Field[]> {
+    return [];
+  }
+  getProductData(data: Data): Maybe<Data> {
+    this.product_data = data;
+    return data;
+  }
+  saveProductData(data: Data): Maybe<SaveAnswer> {
+    return { status: 'success', data, code: 200 };
+  }
+  getProductPage(): Maybe<string> {
+    return '';
+  }
+  getServiceData(data: Data): Maybe<Data> {
+    this.service_data = data;
+    return data;
+  }
+  saveServiceData(data: Data): Maybe<SaveAnswer> {
+    return { status: 'success', data, code: 200 };
+  }
+  getServicePage(): Maybe<string> {
+    return '';
+  }
+  getClientAreaMenuConfig(): Maybe<Tabs> {
+    return {};
+  }
+
+  create(): Maybe<ActionAnswer> {
+    return this.queueAction('create');
+  }
+  suspend(): Maybe<ActionAnswer> {
+    return this.queueAction('suspend');
+  }
+  unsuspend(): Maybe<ActionAnswer> {
+    return this.queueAction('unsuspend');
+  }
+  termination(): Maybe<ActionAnswer> {
+    return this.queueAction('termination');
+  }
+  change_package(): Maybe<ActionAnswer> {
+    return this.queueAction('change_package');
+  }
+
+  /** What the five above do: provision status 'processing', then the action's job (contract A09). */
+  protected async queueAction(action: ServiceAction): Promise<ActionAnswer> {
+    await this.service.setProvisionStatus('processing');
+    await this.tasks.add({
+      method: `${action}Job`,
+      tries: 1,
+      backoff: 60,
+      timeout: 600,
+      maxExceptions: 1,
+      tags: [action, `service:${this.service_uuid ?? ''}`],
+    });
+    return { status: 'success' };
+  }
+}

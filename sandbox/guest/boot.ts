@@ -1,0 +1,318 @@
+/**
+ * The first and only script of an isolate before a module's own. It hands the runner three functions (define, enter, collect),
+ * hardens the world, and runs invocations: each evaluates the module's factory anew, so that nothing a module keeps at its top
+ * level survives, and each has an Env of its own, so that every call and every microsecond belongs to somebody.
+ */
+import type { ErrorCode, WireError } from '../contract/envelope.ts';
+import type { InvocationInput, ModuleCall } from '../contract/invocation.ts';
+import { LIMITS } from '../contract/limits.ts';
+import type { Base, Runtime } from './base.ts';
+import type { Env } from './env.ts';
+import { capabilityError, CapabilityError } from './errors.ts';
+import { freezeDeep, harden } from './harden.ts';
+import { createNamespace } from './namespace.ts';
+import { createOutbox, MESSAGE } from './outbox.ts';
+import { Abort, toCallResult } from './replies.ts';
+import { IncomingRequest } from './request.ts';
+import { describe } from './describe.ts';
+import { createViews, type Render, type Resources } from './view.ts';
+import { createWebGlobals, type WebGlobals } from './web/globals.ts';
+
+/** Kinds of entry; the runner's DOWN frames use the same numbers. */
+export const ENTER = { invoke: 3, answer: 4, cancel: 5, timer: 7 } as const;
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+interface Invocation {
+  readonly id: number;
+  readonly waiting: Map<number, Waiting>;
+  readonly timers: Map<number, () => void>;
+  ended: boolean;
+  sequence: number;
+}
+
+/** The module's factory: evaluated for each invocation with that invocation's own require, exports and globals. */
+type Factory = (...parameters: unknown[]) => void;
+
+export interface ModuleExports {
+  readonly default?: new () => Base;
+  readonly controllers?: Readonly<Record<string, new () => Base>>;
+  readonly hooks?: unknown;
+}
+
+const NativeFunction = Function;
+const { parse, stringify } = JSON;
+const outbox = createOutbox({ messages: LIMITS.outboxMessages, bytes: LIMITS.outboxBytes });
+const invocations = new Map<number, Invocation>();
+const FIXED_PARAMETERS = ['require', 'module', 'exports', 'secret'] as const;
+
+let factory: Factory | undefined;
+let globalNames: readonly string[] = [];
+let resources: Resources = { views: {}, lang: {} };
+let render: Render = () => '';
+
+/** Compiles the module's script as the body of a function: the Function constructor refuses a text that closes it and goes on. */
+function define(name: string, script: string, given: string): void {
+  resources = parse(given) as Resources;
+  freezeDeep([resources]);
+  render = createViews(resources);
+  globalNames = Object.keys(createWebGlobals(idleEnv()));
+  factory = new NativeFunction(
+    ...FIXED_PARAMETERS,
+    ...globalNames,
+    `"use strict";\n${script}\n//# sourceURL=${name}/module.js`,
+  ) as Factory;
+}
+
+/** An Env for asking which globals there are; nothing is ever called on it. */
+function idleEnv(): Env {
+  const never = (): never => {
+    throw new Error('no invocation');
+  };
+  return {
+    context: { seed: '', now: 0, capabilities: [] } as unknown as Env['context'],
+    call: never,
+    notify: never,
+    setTimer: never,
+    clearTimer: never,
+    step: undefined,
+  };
+}
+
+function createEnv(invocation: Invocation, context: Env['context']): Env {
+  return {
+    context,
+    step: undefined,
+    call: (capability, op, input) =>
+      new Promise((resolve, reject) => {
+        const refuse = (code: ErrorCode, message: string): void => reject(capabilityError({ code, message }));
+        if (invocation.ended) return refuse('ENDED', 'The invocation has ended.');
+        if (invocation.waiting.size >= LIMITS.callsInFlight)
+          return refuse('LIMIT', `More than ${LIMITS.callsInFlight} calls at once; await some first.`);
+        const body = stringify(input) ?? 'null';
+        if (body.length > LIMITS.callInputBytes)
+          return refuse('LIMIT', `${capability}.${op}: the input is over ${LIMITS.callInputBytes} bytes.`);
+        const number = ++invocation.sequence;
+        if (!outbox.put(MESSAGE.call, invocation.id, `${number} ${capability}.${op}`, body))
+          return refuse('LIMIT', 'Too many calls at once.');
+        invocation.waiting.set(number, { resolve: resolve as (value: unknown) => void, reject });
+      }),
+    notify: (capability, op, input) => {
+      if (!invocation.ended)
+        outbox.put(MESSAGE.notify, invocation.id, `${capability}.${op}`, stringify(input) ?? 'null');
+    },
+    setTimer: (callback, ms) => {
+      if (invocation.timers.size >= LIMITS.timersPerInvocation)
+        throw new RangeError(`more than ${LIMITS.timersPerInvocation} timers`);
+      const id = ++invocation.sequence;
+      invocation.timers.set(id, callback);
+      outbox.put(
+        MESSAGE.timer,
+        invocation.id,
+        String(id),
+        String(Math.min(Math.max(0, Math.trunc(Number(ms)) || 0), LIMITS.timerMs)),
+      );
+      return id;
+    },
+    clearTimer: (id) => {
+      if (invocation.timers.delete(id)) outbox.put(MESSAGE.clearTimer, invocation.id, String(id), '');
+    },
+  };
+}
+
+function evaluate(runtime: Runtime, globals: Readonly<Record<string, unknown>>): ModuleExports {
+  if (factory === undefined)
+    throw new CapabilityError({ code: 'LOAD_FAILED', message: 'no module was defined' });
+  const { env } = runtime;
+  const namespace = createNamespace(runtime);
+  const module: { exports: ModuleExports } = { exports: {} };
+  const require = (name: string): unknown => {
+    if (name === 'bulkhead') return namespace;
+    throw new Error(`cannot require "${name}": a packed module imports only 'bulkhead'`);
+  };
+  const secret = (name: string): string => env.context.secrets[name] ?? '';
+  factory.call(
+    undefined,
+    require,
+    module,
+    module.exports,
+    secret,
+    ...globalNames.map((name) => globals[name]),
+  );
+  return module.exports;
+}
+
+async function run(runtime: Runtime, globals: WebGlobals, calls: readonly ModuleCall[]): Promise<unknown[]> {
+  const exports = evaluate(runtime, globals);
+  const Entry = exports.default;
+  if (typeof Entry !== 'function')
+    throw new CapabilityError({
+      code: 'LOAD_FAILED',
+      message: 'the entry file must export its class as default',
+    });
+  const instance = new Entry();
+  const results: unknown[] = [];
+  for (const call of calls) results.push(await runCall(runtime, exports, instance, call));
+  return results;
+}
+
+async function runCall(
+  runtime: Runtime,
+  exports: ModuleExports,
+  instance: Base,
+  call: ModuleCall,
+): Promise<unknown> {
+  if (call.target.on === 'runtime') return { value: describe(exports, instance) };
+  const receiver =
+    call.target.on === 'module' ? instance : controllerFor(exports, instance, call.target.controller);
+  const method: unknown = Reflect.get(receiver, call.method);
+  if (typeof method !== 'function')
+    throw new CapabilityError({
+      code: 'NO_METHOD',
+      message: `${receiver.constructor.name} has no method ${call.method}.`,
+    });
+  const args =
+    call.request === undefined
+      ? call.args
+      : [new IncomingRequest(call.request, runtime.env.context.auth), ...call.args];
+  try {
+    return toCallResult(await (Reflect.apply(method, receiver, args) as unknown), call.request !== undefined);
+  } catch (error) {
+    if (error instanceof Abort)
+      return {
+        response: { kind: 'json', status: error.status, body: { success: false, message: error.message } },
+      };
+    throw error;
+  }
+}
+
+/** A controller sees what the module's getProductData and getServiceData made. */
+function controllerFor(exports: ModuleExports, instance: Base, name: string): Base {
+  const controllers = exports.controllers ?? {};
+  const Found = Object.hasOwn(controllers, name) ? controllers[name] : undefined;
+  if (typeof Found !== 'function')
+    throw new CapabilityError({ code: 'NO_METHOD', message: `The module has no controller ${name}.` });
+  const controller = new Found();
+  controller.product_data = instance.product_data;
+  controller.service_data = instance.service_data;
+  return controller;
+}
+
+/** What may be said of a thrown value; reading it may itself throw or lie. */
+function describeError(error: unknown): WireError {
+  try {
+    if (error instanceof CapabilityError)
+      return {
+        code: error.code as ErrorCode,
+        message: String(error.message).slice(0, 2_000),
+        data: { stack: stackOf(error) },
+      };
+    if (error instanceof Error)
+      return {
+        code: 'MODULE_ERROR',
+        message: String(error.message).slice(0, 2_000),
+        data: { name: String(error.name).slice(0, 100), stack: stackOf(error) },
+      };
+    return {
+      code: 'MODULE_ERROR',
+      message: (typeof error === 'string' ? error : (stringify(error) ?? String(error))).slice(0, 2_000),
+    };
+  } catch {
+    return { code: 'MODULE_ERROR', message: 'The module threw something that cannot be read.' };
+  }
+}
+
+function stackOf(error: Error): string {
+  return String(error.stack).slice(0, 4_000);
+}
+
+function finish(invocation: Invocation, envelope: unknown): void {
+  if (invocation.ended) return;
+  let body = stringify(envelope);
+  if (body.length > LIMITS.resultBytes) {
+    body = stringify({
+      ok: false,
+      error: { code: 'LIMIT', message: `The result is over ${LIMITS.resultBytes} bytes.` },
+    });
+  }
+  end(invocation);
+  outbox.put(MESSAGE.result, invocation.id, '', body);
+}
+
+function end(invocation: Invocation): void {
+  invocation.ended = true;
+  invocation.waiting.clear();
+  invocation.timers.clear();
+  invocations.delete(invocation.id);
+}
+
+function start(id: number, input: InvocationInput): void {
+  const invocation: Invocation = { id, waiting: new Map(), timers: new Map(), ended: false, sequence: 0 };
+  invocations.set(id, invocation);
+  const { context } = input;
+  const viewScope = { locale: context.locale, assetBase: context.asset_base };
+  const env = createEnv(invocation, context);
+  const globals = createWebGlobals(env);
+  const runtime: Runtime = {
+    env,
+    resources,
+    viewScope,
+    render: (template, data) => render(template, data, viewScope),
+    randomBytes: (length) => globals.crypto.getRandomValues(new Uint8Array(length)),
+  };
+  const settle = async (): Promise<void> => {
+    try {
+      const results = await run(runtime, globals, input.calls);
+      finish(invocation, { ok: true, value: { results } });
+    } catch (error) {
+      finish(invocation, { ok: false, error: describeError(error) });
+    }
+  };
+  void settle();
+}
+
+function answer(invocation: Invocation, number: number, body: string): void {
+  const waiting = invocation.waiting.get(number);
+  if (waiting === undefined) return;
+  invocation.waiting.delete(number);
+  const envelope = parse(body) as { ok: true; value: unknown } | { ok: false; error: WireError };
+  if (envelope.ok) waiting.resolve(envelope.value);
+  else waiting.reject(capabilityError(envelope.error));
+}
+
+/** The runner's one way in. */
+function enter(kind: number, id: number, name: string, body: string): void {
+  if (kind === ENTER.invoke) return start(id, parse(body) as InvocationInput);
+  const invocation = invocations.get(id);
+  if (invocation === undefined) return;
+  if (kind === ENTER.answer) return answer(invocation, Number(name), body);
+  if (kind === ENTER.cancel) return end(invocation);
+  if (kind === ENTER.timer) {
+    const callback = invocation.timers.get(Number(name));
+    invocation.timers.delete(Number(name));
+    callback?.();
+  }
+}
+
+/**
+ * Called at the very end of the bundle with all of its top-level values (sandbox/supervisor/stage.ts adds that call): classes,
+ * functions and tables of this runtime and of the libraries in it are frozen, since modules can reach some of them.
+ */
+function seal(shared: readonly unknown[]): void {
+  const objects = shared.filter(
+    (value): value is object => (typeof value === 'object' && value !== null) || typeof value === 'function',
+  );
+  const own = new Set<unknown>([invocations, outbox]);
+  harden(
+    globalThis,
+    objects.filter((value) => !own.has(value)),
+  );
+}
+
+Object.defineProperty(globalThis, '__bulkhead', {
+  value: { define, enter, collect: outbox.collect, seal },
+  configurable: true,
+});

@@ -1,0 +1,99 @@
+/**
+ * One isolate with the guest runtime and one module in it. The only file that knows isolated-vm. The addon is loaded from the
+ * staging folder beside this bundle, because the process may read nothing else.
+ */
+import { createRequire } from 'node:module';
+import type ivm from 'isolated-vm';
+import type { LoadInput } from '../contract/wire.ts';
+
+const addon = createRequire(import.meta.url)('./isolated_vm.node') as { readonly ivm: typeof ivm };
+
+export type EnterResult =
+  | { readonly ok: true; readonly outbox: string }
+  /** The isolate is gone with everything in it. */
+  | { readonly ok: false; readonly reason: 'time' | 'memory' | 'broken'; readonly message: string };
+
+export interface GuestIsolate {
+  enter(kind: number, id: number, name: string, body: string, timeoutMs: number): EnterResult;
+  /** Processor time of all entries so far, in microseconds. */
+  cpuUs(): number;
+  heapBytes(): number;
+  dispose(): void;
+}
+
+interface GuestFunctions {
+  readonly enter: ivm.Reference<(kind: number, id: number, name: string, body: string) => void>;
+  readonly collect: ivm.Reference<() => string>;
+}
+
+const LOAD_TIMEOUT_MS = 5_000;
+/** Options reach isolated-vm as frozen null-prototype objects, so that no inherited property of ours or a guest's counts. */
+const options = <T extends object>(value: T): T =>
+  Object.freeze(Object.assign(Object.create(null) as object, value)) as T;
+
+/** Starts an isolate, boots the guest and defines the module in it. @throws Error with the module's own syntax error */
+export function createGuestIsolate(guestScript: string, load: LoadInput): GuestIsolate {
+  const isolate = new addon.ivm.Isolate(options({ memoryLimit: load.heapMb }));
+  try {
+    const guest = boot(isolate, guestScript, load);
+    return {
+      ...entrance(isolate, guest),
+      cpuUs: () => Number(isolate.cpuTime / 1_000n),
+      heapBytes: () => heapBytes(isolate),
+      dispose: () => dispose(isolate),
+    };
+  } catch (error) {
+    dispose(isolate);
+    throw error;
+  }
+}
+
+function boot(isolate: ivm.Isolate, guestScript: string, load: LoadInput): GuestFunctions {
+  const context = isolate.createContextSync();
+  const script = isolate.compileScriptSync(guestScript, options({ filename: 'bulkhead:guest' }));
+  script.runSync(context, options({ timeout: LOAD_TIMEOUT_MS }));
+  script.release();
+  const handle = context.global.getSync('__bulkhead', options({ reference: true })) as ivm.Reference<
+    Record<string, unknown>
+  >;
+  const asReference = options({ reference: true as const });
+  const define = handle.getSync('define', asReference) as ivm.Reference<
+    (name: string, script: string, resources: string) => void
+  >;
+  const guest = {
+    enter: handle.getSync('enter', asReference) as GuestFunctions['enter'],
+    collect: handle.getSync('collect', asReference) as GuestFunctions['collect'],
+  };
+  const resources = JSON.stringify({ views: load.views, lang: load.lang });
+  define.applySync(undefined, [load.name, load.script, resources], options({ timeout: LOAD_TIMEOUT_MS }));
+  define.release();
+  handle.release();
+  return guest;
+}
+
+function entrance(isolate: ivm.Isolate, guest: GuestFunctions): Pick<GuestIsolate, 'enter'> {
+  return {
+    enter(kind, id, name, body, timeoutMs) {
+      try {
+        guest.enter.applySync(undefined, [kind, id, name, body], options({ timeout: timeoutMs }));
+        const outbox: unknown = guest.collect.applySync(undefined, [], options({ timeout: timeoutMs }));
+        return { ok: true, outbox: typeof outbox === 'string' ? outbox : '' };
+      } catch (error) {
+        const message = error instanceof Error ? error.message : 'unknown';
+        const reason = isolate.isDisposed ? 'memory' : message.includes('timed out') ? 'time' : 'broken';
+        dispose(isolate);
+        return { ok: false, reason, message };
+      }
+    },
+  };
+}
+
+function heapBytes(isolate: ivm.Isolate): number {
+  if (isolate.isDisposed) return 0;
+  const heap = isolate.getHeapStatisticsSync();
+  return heap.used_heap_size + heap.externally_allocated_size;
+}
+
+function dispose(isolate: ivm.Isolate): void {
+  if (!isolate.isDisposed) isolate.dispose();
+}

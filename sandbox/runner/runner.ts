@@ -1,0 +1,256 @@
+/**
+ * The inside of a runner process: isolates by key, invocations by number, one entry at a time. It trusts neither side: what the guest
+ * says is counted against the invocation that was entered, what the supervisor says is looked up.
+ */
+import type { WireError } from '../contract/envelope.ts';
+import { LIMITS } from '../contract/limits.ts';
+import {
+  DOWN,
+  type Frame,
+  type InvocationLimits,
+  type LoadInput,
+  type ResultOrigin,
+  UP,
+  type Usage,
+} from '../contract/wire.ts';
+import { createGuestIsolate, type EnterResult, type GuestIsolate } from './isolate.ts';
+import { parseOutbox, type GuestMessage } from './outbox.ts';
+
+/** As in the guest (boot.ts ENTER, outbox.ts MESSAGE): numbers of the channel inside the process. */
+const ENTER_TIMER = 7;
+const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5 } as const;
+
+interface Invocation {
+  readonly id: number;
+  readonly key: string;
+  readonly isolate: GuestIsolate;
+  readonly limits: InvocationLimits;
+  readonly timers: Map<string, NodeJS.Timeout>;
+  cpuUs: number;
+  entries: number;
+  calls: number;
+  waiting: number;
+}
+
+export interface RunnerPort {
+  send(kind: number, id: number, name: string, body: string): void;
+  /** Leaves word of the invocation that is about to be entered, where the supervisor finds it if this process dies. */
+  mark(invocation: number): void;
+}
+
+export interface Runner {
+  receive(frame: Frame): void;
+}
+
+export function createRunner(guestScript: string, port: RunnerPort): Runner {
+  const isolates = new Map<string, GuestIsolate>();
+  const invocations = new Map<number, Invocation>();
+
+  function load(key: string, input: LoadInput): void {
+    const startedAt = performance.now();
+    try {
+      isolates.get(key)?.dispose();
+      const isolate = createGuestIsolate(guestScript, input);
+      isolates.set(key, isolate);
+      const value = { heapBytes: isolate.heapBytes(), loadMs: performance.now() - startedAt };
+      port.send(UP.loaded, 0, key, JSON.stringify({ ok: true, value }));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : 'unknown';
+      port.send(UP.loaded, 0, key, JSON.stringify({ ok: false, error: { code: 'LOAD_FAILED', message } }));
+    }
+  }
+
+  function unload(key: string): void {
+    const isolate = isolates.get(key);
+    if (isolate === undefined) return;
+    lose(isolate, key, { code: 'INTERRUPTED', message: 'The module was unloaded.' }, undefined);
+  }
+
+  function start(id: number, key: string, body: string): void {
+    const isolate = isolates.get(key);
+    if (isolate === undefined) {
+      finish(
+        id,
+        undefined,
+        JSON.stringify({ ok: false, error: { code: 'INTERRUPTED', message: 'The module is not loaded.' } }),
+      );
+      return;
+    }
+    const split = body.indexOf('\n');
+    const limits = JSON.parse(body.slice(0, split)) as InvocationLimits;
+    const invocation: Invocation = {
+      id,
+      key,
+      isolate,
+      limits,
+      timers: new Map(),
+      cpuUs: 0,
+      entries: 0,
+      calls: 0,
+      waiting: 0,
+    };
+    invocations.set(id, invocation);
+    enter(invocation, DOWN.invoke, '', body.slice(split + 1));
+  }
+
+  function enter(invocation: Invocation, kind: number, name: string, body: string): void {
+    const { isolate, limits } = invocation;
+    const leftMs = Math.max(1, limits.cpuHardMs - Math.floor(invocation.cpuUs / 1_000));
+    port.mark(invocation.id);
+    const before = isolate.cpuUs();
+    const result = isolate.enter(kind, invocation.id, name, body, Math.min(limits.entryMs, leftMs));
+    port.mark(0);
+    invocation.entries++;
+    if (!result.ok) {
+      lose(isolate, invocation.key, reasonOf(result, limits), invocation);
+      return;
+    }
+    invocation.cpuUs += isolate.cpuUs() - before;
+    try {
+      for (const message of parseOutbox(result.outbox)) deliver(message);
+    } catch (error) {
+      lose(
+        isolate,
+        invocation.key,
+        { code: 'MODULE_ERROR', message: error instanceof Error ? error.message : 'bad outbox' },
+        invocation,
+      );
+      return;
+    }
+    if (invocations.has(invocation.id) && invocation.cpuUs > limits.cpuHardMs * 1_000) {
+      stop(invocation, { code: 'CPU_LIMIT', message: `More than ${limits.cpuHardMs} ms of processor time.` });
+    }
+  }
+
+  function reasonOf(result: EnterResult & { ok: false }, limits: InvocationLimits): WireError {
+    if (result.reason === 'memory')
+      return {
+        code: 'MEMORY_LIMIT',
+        message: `More memory than the ${LIMITS.isolateHeapMb} MB a module may use.`,
+      };
+    if (result.reason === 'time')
+      return {
+        code: 'CPU_LIMIT',
+        message: `The module ran for ${Math.min(limits.entryMs, limits.cpuHardMs)} ms without a pause.`,
+      };
+    return { code: 'MODULE_ERROR', message: 'The module broke its sandbox and was stopped.' };
+  }
+
+  /** An isolate is gone: the invocation that was in it is to blame, its neighbours were interrupted. */
+  function lose(isolate: GuestIsolate, key: string, error: WireError, culprit: Invocation | undefined): void {
+    isolate.dispose();
+    if (isolates.get(key) === isolate) isolates.delete(key);
+    port.send(UP.lost, 0, key, error.message);
+    for (const other of [...invocations.values()]) {
+      if (other.isolate !== isolate) continue;
+      const blame: WireError =
+        other === culprit
+          ? error
+          : { code: 'INTERRUPTED', message: 'Another invocation of this module was stopped.' };
+      finish(other.id, other, JSON.stringify({ ok: false, error: blame }));
+    }
+  }
+
+  function stop(invocation: Invocation, error: WireError): void {
+    finish(invocation.id, invocation, JSON.stringify({ ok: false, error }));
+    invocation.isolate.enter(DOWN.cancel, invocation.id, '', '', LIMITS.entryMs);
+  }
+
+  function deliver(message: GuestMessage): void {
+    const invocation = invocations.get(message.id);
+    if (invocation === undefined) return;
+    switch (message.kind) {
+      case MESSAGE.call:
+        invocation.calls++;
+        invocation.waiting++;
+        if (
+          invocation.waiting > invocation.limits.callsInFlight ||
+          invocation.calls > invocation.limits.calls
+        ) {
+          stop(invocation, {
+            code: 'LIMIT',
+            message: `More than ${invocation.limits.calls} capability calls in one invocation.`,
+          });
+          return;
+        }
+        port.send(UP.call, message.id, message.name, message.body);
+        return;
+      case MESSAGE.notify:
+        port.send(UP.notify, message.id, message.name, message.body);
+        return;
+      case MESSAGE.result:
+        finish(message.id, invocation, message.body, true);
+        return;
+      case MESSAGE.timer:
+        setTimer(invocation, message.name, Number(message.body));
+        return;
+      case MESSAGE.clearTimer:
+        clearTimeout(invocation.timers.get(message.name));
+        invocation.timers.delete(message.name);
+        return;
+      default:
+        throw new Error(`outbox with a message of kind ${message.kind}`);
+    }
+  }
+
+  function setTimer(invocation: Invocation, name: string, ms: number): void {
+    if (invocation.timers.size >= LIMITS.timersPerInvocation) throw new Error('too many timers');
+    const fire = (): void => {
+      invocation.timers.delete(name);
+      if (invocations.has(invocation.id)) enter(invocation, ENTER_TIMER, name, '');
+    };
+    invocation.timers.set(name, setTimeout(fire, Math.min(ms, LIMITS.timerMs)));
+  }
+
+  /** Ends an invocation: its result goes up with what it used; whatever of it still waits is dropped. */
+  function finish(id: number, invocation: Invocation | undefined, envelope: string, byGuest = false): void {
+    invocations.delete(id);
+    for (const timer of invocation?.timers.values() ?? []) clearTimeout(timer);
+    const usage: Usage & ResultOrigin = {
+      cpuUs: Math.round(invocation?.cpuUs ?? 0),
+      entries: invocation?.entries ?? 0,
+      calls: invocation?.calls ?? 0,
+      byGuest,
+    };
+    port.send(UP.result, id, JSON.stringify(usage), envelope);
+  }
+
+  function answer(id: number, name: string, body: string): void {
+    const invocation = invocations.get(id);
+    if (invocation === undefined) return;
+    invocation.waiting--;
+    enter(invocation, DOWN.answer, name, body);
+  }
+
+  function cancel(id: number): void {
+    const invocation = invocations.get(id);
+    if (invocation !== undefined)
+      stop(invocation, { code: 'CANCELLED', message: 'The invocation was cancelled.' });
+  }
+
+  function pong(id: number): void {
+    const heapBytes = [...isolates.values()].reduce((sum, isolate) => sum + isolate.heapBytes(), 0);
+    port.send(UP.pong, id, '', JSON.stringify({ isolates: isolates.size, heapBytes }));
+  }
+
+  return {
+    receive(frame) {
+      switch (frame.kind) {
+        case DOWN.load:
+          return load(frame.name, JSON.parse(frame.body) as LoadInput);
+        case DOWN.unload:
+          return unload(frame.name);
+        case DOWN.invoke:
+          return start(frame.id, frame.name, frame.body);
+        case DOWN.answer:
+          return answer(frame.id, frame.name, frame.body);
+        case DOWN.cancel:
+          return cancel(frame.id);
+        case DOWN.ping:
+          return pong(frame.id);
+        default:
+          throw new Error(`frame of kind ${frame.kind}`);
+      }
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * The staging folder: all that a runner process may read. The runner and the guest are bundled into one script each, the addon is
+ * copied beside them, and, when runners get a uid of their own, the folder lies where that uid can enter. Read-only, new for
+ * each start, removed at close.
+ */
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const SANDBOX = fileURLToPath(new URL('..', import.meta.url));
+const GUEST_SEAL = '__bulkhead.seal';
+
+export interface Stage {
+  readonly folder: string;
+  /** The Node binary that runners are started with. */
+  readonly node: string;
+  /** Hash of the guest script: part of what a measurement or a cache is keyed by. */
+  readonly guestSha256: string;
+  remove(): void;
+}
+
+/** Builds the staging folder. @param otherUid true if runners will not have this process's uid */
+export async function createStage(otherUid: boolean): Promise<Stage> {
+  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-stage-'));
+  try {
+    const [runner, guest] = await Promise.all([bundleRunner(), bundleGuest()]);
+    writeFileSync(join(folder, 'runner.mjs'), runner, { mode: 0o444 });
+    writeFileSync(join(folder, 'guest.js'), guest, { mode: 0o444 });
+    copyFileSync(addonPath(), join(folder, 'isolated_vm.node'));
+    chmodSync(join(folder, 'isolated_vm.node'), 0o555);
+    const node = otherUid ? enterableNode(folder) : process.execPath;
+    chmodSync(folder, 0o555);
+    const guestSha256 = createHash('sha256').update(guest).digest('hex');
+    return { folder, node, guestSha256, remove: () => removeFolder(folder) };
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
+}
+
+function removeFolder(folder: string): void {
+  try {
+    chmodSync(folder, 0o755);
+  } catch {
+    return;
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function bundleRunner(): Promise<string> {
+  const result = await build({
+    entryPoints: [join(SANDBOX, 'runner/main.ts')],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    logLevel: 'silent',
+  });
+  return textOf(result.outputFiles);
+}
+
+/** The guest as one script. Its last act is to seal the world, for which it names each of its own top-level values. */
+export async function bundleGuest(): Promise<string> {
+  const result = await build({
+    entryPoints: [join(SANDBOX, 'guest/boot.ts')],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    platform: 'neutral',
+    mainFields: ['browser', 'module', 'main'],
+    conditions: ['browser', 'import'],
+    target: 'es2024',
+    logLevel: 'silent',
+    legalComments: 'none',
+  });
+  return withSeal(textOf(result.outputFiles));
+}
+
+function textOf(files: readonly { readonly text: string }[]): string {
+  const text = files[0]?.text;
+  if (text === undefined) throw new Error('esbuild wrote nothing');
+  return text;
+}
+
+/**
+ * Adds `__bulkhead.seal([…])` with every top-level name of the bundle, so that nothing shared can be forgotten, whichever
+ * library class a module gets hold of. esbuild indents a bundle's top level by two spaces.
+ */
+function withSeal(bundle: string): string {
+  const names = new Set(
+    [...bundle.matchAll(/^ {2}(?:var|let|const|class|function\*?|async function\*?) ([\w$]+)/gm)].map(
+      (match) => match[1],
+    ),
+  );
+  const end = bundle.lastIndexOf('})();');
+  if (end < 0 || names.size === 0) throw new Error('the guest bundle does not have the expected form');
+  const values = [...names].map((name) => `typeof ${name} === 'undefined' ? undefined : ${name}`).join(', ');
+  return `${bundle.slice(0, end)}  ${GUEST_SEAL}([${values}]);\n})();\n`;
+}
+
+/** The prebuilt addon for this Node and C library. */
+function addonPath(): string {
+  const require = createRequire(import.meta.url);
+  const root = dirname(require.resolve('isolated-vm/package.json'));
+  const { path } = createRequire(join(root, 'package.json'))('node-gyp-build') as {
+    path(root: string): string;
+  };
+  return path(root);
+}
+
+/** A Node binary that any uid can run: ours if every folder above it may be entered, else a copy in the staging folder. */
+function enterableNode(folder: string): string {
+  if (othersMayRun(process.execPath)) return process.execPath;
+  const copy = join(folder, 'node');
+  copyFileSync(process.execPath, copy, constants.COPYFILE_FICLONE);
+  chmodSync(copy, 0o555);
+  return copy;
+}
+
+function othersMayRun(path: string): boolean {
+  const OTHERS_EXECUTE = 0o001;
+  accessSync(path, constants.X_OK);
+  for (let current = path; ; current = dirname(current)) {
+    if ((statSync(current).mode & OTHERS_EXECUTE) === 0) return false;
+    if (current === dirname(current)) return true;
+  }
+}
