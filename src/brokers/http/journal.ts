@@ -17,7 +17,9 @@ export interface StepRequest {
  * What to do with a request. `idempotencyKey` is stable for (task, step, number), so that a service which honours
  * Idempotency-Key gives a repeated request its first answer.
  */
-export type Verdict = { readonly replay: HttpAnswer } | { readonly send: { readonly idempotencyKey: string } };
+export type Verdict =
+  | { readonly replay: HttpAnswer }
+  | { readonly send: { readonly idempotencyKey: string } };
 
 export interface StepJournal {
   /**

@@ -1,0 +1,23 @@
+/** The bounds of one outbound request. The contract's where it has them; the others have their home here. */
+import { LIMITS } from '../../../sandbox/contract/limits.ts';
+
+export const HTTP_LIMITS = Object.freeze({
+  redirects: LIMITS.httpRedirects,
+  requestBytes: LIMITS.httpRequestBytes,
+  /** After decompression. */
+  responseBytes: LIMITS.httpResponseBytes,
+  /** What a response may take on the wire: an endless run of empty compressed blocks decompresses to nothing. */
+  wireBytes: LIMITS.httpResponseBytes + 64 * 1024,
+  firstByteMs: LIMITS.httpFirstByteMs,
+  totalMs: LIMITS.httpTotalMs,
+  /** To one address; the next one is tried after. */
+  connectMs: 10_000,
+  /** Addresses of one name that are tried. */
+  addressesTried: 4,
+  urlCharacters: 8_192,
+  requestHeaders: 100,
+  requestHeaderBytes: 32 * 1024,
+  responseHeaderBytes: 32 * 1024,
+});
+
+export type HttpLimits = typeof HTTP_LIMITS;

@@ -1,0 +1,99 @@
+/**
+ * The keys everything else is encrypted under. One 32-byte master key makes a key of its own for each purpose and each context
+ * (HKDF-SHA256), and both are authenticated, so that a blob moved to another installation or another use does not open. A blob
+ * names the master key it was sealed with: a new key goes first in the list, the old ones stay until nothing needs them.
+ */
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+
+import { HostError } from '../../sandbox/contract/envelope.ts';
+
+export const MASTER_KEY_BYTES = 32;
+
+const VERSION = 1;
+const KEY_ID_BYTES = 4;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const HEADER_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES;
+const ALGORITHM = 'aes-256-gcm';
+const SALT = 'bulkhead keyring v1';
+
+/** What a blob is for. Closed, so that two uses never come to share a key by chance. */
+export type SealPurpose = 'secret' | 'crypt' | 'session';
+
+export interface Keyring {
+  /** Encrypts (AES-256-GCM) under the current master key. */
+  seal(purpose: SealPurpose, context: string, plain: Uint8Array): Buffer;
+  /** @throws HostError BAD_INPUT for anything that `seal` did not make for this purpose and context */
+  open(purpose: SealPurpose, context: string, sealed: Uint8Array): Buffer;
+  /** False for a blob under an older master key: it should be sealed again. */
+  isCurrent(sealed: Uint8Array): boolean;
+}
+
+interface MasterKey {
+  readonly id: Buffer;
+  readonly bytes: Uint8Array;
+}
+
+function masterKey(bytes: Uint8Array): MasterKey {
+  if (bytes.length !== MASTER_KEY_BYTES)
+    throw new HostError(
+      'BAD_INPUT',
+      `A master key has ${MASTER_KEY_BYTES} bytes, this one has ${bytes.length}.`,
+    );
+  const id = createHash('sha256').update('bulkhead key id\0').update(bytes).digest();
+  return { id: id.subarray(0, KEY_ID_BYTES), bytes };
+}
+
+function derive(key: MasterKey, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key.bytes, SALT, info, MASTER_KEY_BYTES));
+}
+
+function keyIdOf(sealed: Uint8Array): Uint8Array {
+  return sealed.subarray(1, 1 + KEY_ID_BYTES);
+}
+
+function unreadable(cause?: unknown): HostError {
+  return new HostError('BAD_INPUT', 'This is no text that was encrypted here, or it belongs to another.', {
+    cause,
+  });
+}
+
+/**
+ * @param masterKeys 32 bytes each; the first seals, all of them open
+ * @throws HostError BAD_INPUT for a key of another length, or none
+ */
+export function createKeyring(masterKeys: readonly Uint8Array[]): Keyring {
+  const keys = masterKeys.map(masterKey);
+  const current = keys[0];
+  if (current === undefined) throw new HostError('BAD_INPUT', 'A keyring needs at least one master key.');
+
+  return {
+    seal(purpose, context, plain) {
+      const info = `${purpose}\0${context}`;
+      const nonce = randomBytes(NONCE_BYTES);
+      const cipher = createCipheriv(ALGORITHM, derive(current, info), nonce);
+      cipher.setAAD(Buffer.from(info));
+      const body = Buffer.concat([cipher.update(plain), cipher.final()]);
+      return Buffer.concat([Buffer.from([VERSION]), current.id, nonce, body, cipher.getAuthTag()]);
+    },
+
+    open(purpose, context, sealed) {
+      if (sealed.length < HEADER_BYTES + TAG_BYTES || sealed[0] !== VERSION) throw unreadable();
+      const key = keys.find((candidate) => candidate.id.equals(keyIdOf(sealed)));
+      if (key === undefined) throw unreadable();
+      const info = `${purpose}\0${context}`;
+      const nonce = sealed.subarray(1 + KEY_ID_BYTES, HEADER_BYTES);
+      const decipher = createDecipheriv(ALGORITHM, derive(key, info), nonce, { authTagLength: TAG_BYTES });
+      decipher.setAAD(Buffer.from(info));
+      decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+      try {
+        const body = sealed.subarray(HEADER_BYTES, sealed.length - TAG_BYTES);
+        return Buffer.concat([decipher.update(body), decipher.final()]);
+      } catch (cause) {
+        throw unreadable(cause);
+      }
+    },
+
+    isCurrent: (sealed) => current.id.equals(keyIdOf(sealed)),
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * Where the master key lives: in BULKHEAD_MASTER_KEY, or in a file of the data folder that only its owner may read and that is made at
+ * the first start. Several keys, one a line (or separated by commas), are a rotation in progress: the first is the one in use.
+ */
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { createKeyring, MASTER_KEY_BYTES } from './keyring.ts';
+import type { Keyring } from './keyring.ts';
+
+const VARIABLE = 'BULKHEAD_MASTER_KEY';
+const FILE = 'master.key';
+const OTHERS = 0o077;
+const HOW = 'Make one with: openssl rand -base64 32';
+
+export interface MasterKeySource {
+  readonly dataDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Reads 32-byte keys written as base64 or hex. @throws HostError BAD_INPUT that names `where`, never the key */
+export function parseMasterKeys(text: string, where: string): Buffer[] {
+  const words = text.split(/[\s,]+/).filter((word) => word !== '');
+  const keys = words.map((word) => Buffer.from(word, /^[0-9a-f]{64}$/i.test(word) ? 'hex' : 'base64'));
+  if (keys.length === 0 || keys.some((key) => key.length !== MASTER_KEY_BYTES))
+    throw new HostError('BAD_INPUT', `${where} must hold ${MASTER_KEY_BYTES} bytes as base64 or hex. ${HOW}`);
+  return keys;
+}
+
+/**
+ * Opens the keyring, making the key file at the first start.
+ * @throws HostError BAD_INPUT if the key cannot be read or others may read its file
+ */
+export async function openKeyring(source: MasterKeySource): Promise<Keyring> {
+  const given = source.env[VARIABLE];
+  if (given !== undefined && given !== '') return createKeyring(parseMasterKeys(given, VARIABLE));
+  const path = join(source.dataDir, FILE);
+  const text = (await readKeyFile(path)) ?? (await makeKeyFile(path));
+  return createKeyring(parseMasterKeys(text, path));
+}
+
+async function readKeyFile(path: string): Promise<string | undefined> {
+  try {
+    const { mode } = await stat(path);
+    if (process.platform !== 'win32' && (mode & OTHERS) !== 0)
+      throw new HostError('BAD_INPUT', `Others may read the master key. Run: chmod 600 ${path}`);
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Written whole under another name and then linked, which fails if the file is there: of two processes that start at once one
+ * makes the key and both read it, and a crash leaves no half of a key.
+ */
+async function makeKeyFile(path: string): Promise<string> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(`${randomBytes(MASTER_KEY_BYTES).toString('base64')}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  try {
+    await link(draft, path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  } finally {
+    await rm(draft);
+  }
+  const text = await readKeyFile(path);
+  if (text === undefined)
+    throw new HostError('INTERNAL', `The master key ${path} vanished while it was made.`);
+  return text;
+}

@@ -1,0 +1,178 @@
+/**
+ * The secrets of installations: values under handles, encrypted in the table `secrets`, each under a key of its own installation and
+ * name. Brokers ask here; nothing else reads that table. Opened secrets are kept in memory for some seconds, since each HTTP request
+ * needs them for redaction.
+ */
+import type { Kysely } from 'kysely';
+
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { Tables } from '../database/tables.ts';
+import { newHandle } from './handle.ts';
+import type { Keyring } from './keyring.ts';
+import { createRedactor, SECRET_MIN_CHARACTERS } from './redactor.ts';
+import type { Redactor } from './redactor.ts';
+
+/** How long another process may go on using a value that was replaced. */
+const KEPT_MS = 5_000;
+const KEPT_INSTALLATIONS = 500;
+const ROTATE_ROWS = 200;
+
+export interface Secret {
+  readonly name: string;
+  readonly handle: string;
+  readonly value: string;
+  /** Narrower than the grant's hosts, if not empty; the grant always counts too. */
+  readonly hosts: readonly string[];
+}
+
+/** What an installation has: its secrets by handle and the redactor for all of them. */
+export interface OpenSecrets {
+  readonly byHandle: ReadonlyMap<string, Secret>;
+  readonly redactor: Redactor;
+}
+
+export interface VaultDeps {
+  readonly db: Kysely<Tables>;
+  readonly keyring: Keyring;
+  readonly now?: () => number;
+}
+
+interface Kept {
+  readonly at: number;
+  readonly secrets: Promise<OpenSecrets>;
+}
+
+const context = (installationId: string, name: string): string => `${installationId}\0${name}`;
+
+export class Vault {
+  readonly #db: Kysely<Tables>;
+  readonly #keyring: Keyring;
+  readonly #now: () => number;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(deps: VaultDeps) {
+    this.#db = deps.db;
+    this.#keyring = deps.keyring;
+    this.#now = deps.now ?? Date.now;
+  }
+
+  /**
+   * Stores a value; a name that has one keeps its handle, since modules may have stored it.
+   * @param hosts narrows where it may go; empty: wherever the grant allows
+   * @returns the handle
+   * @throws HostError BAD_INPUT for a value too short to be recognised in answers
+   */
+  async put(
+    installationId: string,
+    name: string,
+    value: string,
+    hosts: readonly string[] = [],
+  ): Promise<string> {
+    if (value.length < SECRET_MIN_CHARACTERS)
+      throw new HostError(
+        'BAD_INPUT',
+        `secrets: ${name} needs at least ${SECRET_MIN_CHARACTERS} characters.`,
+      );
+    const ciphertext = this.#keyring.seal(
+      'secret',
+      context(installationId, name),
+      Buffer.from(value, 'utf8'),
+    );
+    const change = { ciphertext, hosts: [...hosts], updated_at: new Date() };
+    const row = await this.#db
+      .insertInto('secrets')
+      .values({ installation_id: installationId, name, handle: newHandle(), ...change })
+      .onConflict((conflict) => conflict.columns(['installation_id', 'name']).doUpdateSet(change))
+      .returning('handle')
+      .executeTakeFirstOrThrow();
+    this.forget(installationId);
+    return row.handle;
+  }
+
+  async remove(installationId: string, name: string): Promise<void> {
+    await this.#db
+      .deleteFrom('secrets')
+      .where('installation_id', '=', installationId)
+      .where('name', '=', name)
+      .execute();
+    this.forget(installationId);
+  }
+
+  /** Name → handle: what InvocationContext.secrets holds. */
+  async handles(installationId: string): Promise<Readonly<Record<string, string>>> {
+    const { byHandle } = await this.open(installationId);
+    return Object.fromEntries([...byHandle.values()].map(({ name, handle }) => [name, handle]));
+  }
+
+  /** Every secret of an installation, opened. */
+  async open(installationId: string): Promise<OpenSecrets> {
+    const kept = this.#kept.get(installationId);
+    if (kept !== undefined && this.#now() - kept.at < KEPT_MS) return kept.secrets;
+    const entry: Kept = { at: this.#now(), secrets: this.#read(installationId) };
+    this.#keep(installationId, entry);
+    try {
+      return await entry.secrets;
+    } catch (error) {
+      if (this.#kept.get(installationId) === entry) this.forget(installationId);
+      throw error;
+    }
+  }
+
+  /** Drops what is kept in memory; to be called when another process says that it changed. */
+  forget(installationId: string): void {
+    this.#kept.delete(installationId);
+  }
+
+  /** Seals again what is under an older master key. @returns how many were sealed again */
+  async rotate(): Promise<number> {
+    let rotated = 0;
+    let after = '00000000-0000-0000-0000-000000000000';
+    for (;;) {
+      const rows = await this.#db
+        .selectFrom('secrets')
+        .select(['id', 'installation_id', 'name', 'ciphertext'])
+        .where('id', '>', after)
+        .orderBy('id')
+        .limit(ROTATE_ROWS)
+        .execute();
+      for (const row of rows) {
+        after = row.id;
+        if (this.#keyring.isCurrent(row.ciphertext)) continue;
+        const where = context(row.installation_id, row.name);
+        const plain = this.#keyring.open('secret', where, row.ciphertext);
+        // Only if it is still what was read: a value put meanwhile is under the current key already.
+        await this.#db
+          .updateTable('secrets')
+          .set({ ciphertext: this.#keyring.seal('secret', where, plain) })
+          .where('id', '=', row.id)
+          .where('ciphertext', '=', row.ciphertext)
+          .execute();
+        rotated += 1;
+      }
+      if (rows.length < ROTATE_ROWS) return rotated;
+    }
+  }
+
+  #keep(installationId: string, entry: Kept): void {
+    this.#kept.delete(installationId);
+    this.#kept.set(installationId, entry);
+    const oldest = this.#kept.keys().next();
+    if (this.#kept.size > KEPT_INSTALLATIONS && oldest.done !== true) this.#kept.delete(oldest.value);
+  }
+
+  async #read(installationId: string): Promise<OpenSecrets> {
+    const rows = await this.#db
+      .selectFrom('secrets')
+      .select(['name', 'handle', 'ciphertext', 'hosts'])
+      .where('installation_id', '=', installationId)
+      .execute();
+    const opened = rows.map(({ name, handle, ciphertext, hosts }): Secret => {
+      const plain = this.#keyring.open('secret', context(installationId, name), ciphertext);
+      return { name, handle, value: plain.toString('utf8'), hosts };
+    });
+    return {
+      byHandle: new Map(opened.map((secret) => [secret.handle, secret])),
+      redactor: createRedactor(opened),
+    };
+  }
+}
