@@ -59,6 +59,8 @@ export interface Sandbox {
   invoke(request: InvokeRequest): Promise<InvokeOutcome>;
   /** Drops the isolate of a module, for example after an update. */
   unload(groupKey: string, moduleKey: string): void;
+  /** Ends a group's process; what runs in it is interrupted. */
+  end(groupKey: string): void;
   stats(): SandboxStats[];
   close(): Promise<void>;
 }
@@ -343,6 +345,11 @@ class ProcessSandbox implements Sandbox {
     const before = performance.now() - LIMITS.runnerIdleMs;
     for (const running of [...this.#running.values()])
       if (running.open.size === 0 && running.lastUsedAt < before) this.#end(running);
+  }
+
+  end(groupKey: string): void {
+    const running = this.#running.get(groupKey);
+    if (running !== undefined) this.#end(running);
   }
 
   #end(running: Running): void {

@@ -1,0 +1,81 @@
+/**
+ * logs: lines of modules, with passwords and the like taken out by name, cut to a size, and no faster than a person could ever
+ * want: a flood is counted and said once, not stored.
+ */
+import { LIMITS } from '../../sandbox/contract/limits.ts';
+import type { Broker, Scope } from './broker.ts';
+
+export interface LogSink {
+  line(
+    scope: Scope,
+    line: { level: string; action: string; request: unknown; response: unknown; source: 'module' | 'host' },
+  ): void;
+}
+
+const SECRET_KEY =
+  /pass(?:word|wd|phrase)?$|secret|token|api_?key|private_?key|authorization|credential|cvv|card_?number/i;
+const REDACTED = '•••';
+const DEPTH = 6;
+const ITEMS = 100;
+
+/** A copy without what looks like a secret by its key; deep and long values are cut. */
+export function redact(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= DEPTH) return '…';
+  if (Array.isArray(value)) return value.slice(0, ITEMS).map((item) => redact(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value)
+      .slice(0, ITEMS)
+      .map(([key, item]) => [
+        key,
+        SECRET_KEY.test(key) && item !== null && item !== '' ? REDACTED : redact(item, depth + 1),
+      ]),
+  );
+}
+
+function cut(value: unknown): unknown {
+  if (value === undefined) return null;
+  const text = JSON.stringify(value);
+  return text.length <= LIMITS.logLineBytes ? value : `${text.slice(0, LIMITS.logLineBytes)}…`;
+}
+
+interface Window {
+  startedAt: number;
+  lines: number;
+  bytes: number;
+  dropped: number;
+}
+
+const WINDOW_MS = 1_000;
+
+export function createLogsBroker(sink: LogSink): Broker<'logs'> {
+  const windows = new Map<string, Window>();
+
+  /** True if the line may be written; the first one over the rate says so in the log. */
+  function admit(scope: Scope, bytes: number): boolean {
+    const now = Date.now();
+    let window = windows.get(scope.installationId);
+    if (window === undefined || now - window.startedAt >= WINDOW_MS) {
+      window = { startedAt: now, lines: 0, bytes: 0, dropped: 0 };
+      windows.set(scope.installationId, window);
+    }
+    window.lines++;
+    window.bytes += bytes;
+    if (window.lines <= LIMITS.logLinesPerSecond && window.bytes <= LIMITS.logBytesPerSecond) return true;
+    if (window.dropped++ === 0) {
+      const request = `More than ${LIMITS.logLinesPerSecond} lines or ${LIMITS.logBytesPerSecond} bytes a second: further lines of this second are dropped.`;
+      sink.line(scope, { level: 'warning', action: 'log flood', request, response: null, source: 'host' });
+    }
+    return false;
+  }
+
+  return {
+    write: async (scope, input) => {
+      const request = cut(redact(input.request));
+      const response = cut(redact(input.response));
+      const bytes = input.action.length + JSON.stringify([request, response]).length;
+      if (admit(scope, bytes))
+        sink.line(scope, { level: input.level, action: input.action, request, response, source: 'module' });
+    },
+  };
+}

@@ -1,0 +1,217 @@
+/**
+ * Reading a version's declaration: the module runs once in a throw-away sandbox, in a process group of its own, without a
+ * tenant and without grants, and is asked what it has. What it answers is checked against its kind and against itself, so that a
+ * menu entry without a route or a job that does not exist is told at install and not found out later.
+ */
+import * as v from 'valibot';
+import { Declaration } from '../../sandbox/contract/declaration.ts';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { InvocationContext, ModuleCall } from '../../sandbox/contract/invocation.ts';
+import { kinds } from '../../sandbox/contract/kinds.ts';
+import { Field, Permission, Route, SidebarEntry } from '../../sandbox/contract/kinds/module.ts';
+import { SERVICE_ACTION_NAMES } from '../../sandbox/contract/kinds/product.ts';
+import { LIMITS } from '../../sandbox/contract/limits.ts';
+import type { Manifest } from '../../sandbox/contract/manifest.ts';
+import type { Kind } from '../../sandbox/contract/op.ts';
+import type { Sandbox } from '../../sandbox/supervisor/sandbox.ts';
+import type { ReadPackage } from '../store/package/read.ts';
+import { randomBytes } from 'node:crypto';
+import { loadInputOf } from './versions.ts';
+
+const Described = v.object({
+  class_name: v.string(),
+  methods: v.array(v.string()),
+  own_methods: v.array(v.string()),
+  controllers: v.record(v.string(), v.array(v.string())),
+  hooks: v.string(),
+});
+
+const Tabs = v.record(v.string(), v.object({ name: v.string(), template: v.string() }));
+
+/** What is asked of every module, and where its answer goes. A kind without the method is not asked. */
+const QUESTIONS = {
+  permissions: { method: 'adminPermissions', schema: v.array(Permission), empty: [] },
+  sidebar: { method: 'adminSidebar', schema: v.array(SidebarEntry), empty: [] },
+  web_routes: { method: 'adminWebRoutes', schema: v.array(Route), empty: [] },
+  api_routes: { method: 'adminApiRoutes', schema: v.array(Route), empty: [] },
+  tabs: {
+    method: 'getClientAreaMenuConfig',
+    schema: v.pipe(
+      Tabs,
+      v.transform((tabs) => Object.entries(tabs).map(([key, tab]) => ({ key, ...tab }))),
+    ),
+    empty: {},
+  },
+  product_fields: { method: 'productFields', schema: v.array(Field), empty: [] },
+  service_fields: { method: 'serviceFields', schema: v.array(Field), empty: [] },
+} as const;
+type Question = keyof typeof QUESTIONS;
+const QUESTION_NAMES = Object.keys(QUESTIONS) as readonly Question[];
+
+function problem(message: string): HostError {
+  return new HostError('BAD_INPUT', message);
+}
+
+/** @throws HostError BAD_INPUT naming what the module must mend, or what the sandbox had to stop it for */
+export async function readDeclaration(
+  sandbox: Sandbox,
+  contents: ReadPackage,
+  manifest: Manifest,
+): Promise<Declaration> {
+  const kind = kinds[manifest.type];
+  if (kind === undefined) throw problem(`There is no module type ${manifest.type}.`);
+  const results = await ask(sandbox, contents, manifest, kind);
+  const described = v.safeParse(Described, results.get('describe'));
+  if (!described.success) throw problem('The module could not be described.');
+  if (described.output.class_name !== manifest.name) {
+    throw problem(
+      `${manifest.name}.ts must export "class ${manifest.name}" as default; it exports ${described.output.class_name}.`,
+    );
+  }
+  const answers = Object.fromEntries(
+    QUESTION_NAMES.map((name) => [name, parseAnswer(name, results.get(name))]),
+  );
+  const draft = { ...described.output, ...answers, warnings: [] };
+  const declaration = v.parse(Declaration, draft);
+  checkRequired(declaration, kind);
+  checkRoutes(declaration);
+  return { ...declaration, warnings: [...checkTabs(declaration, contents), ...checkJobs(declaration)] };
+}
+
+async function ask(
+  sandbox: Sandbox,
+  contents: ReadPackage,
+  manifest: Manifest,
+  kind: Kind,
+): Promise<ReadonlyMap<string, unknown>> {
+  const asked = QUESTION_NAMES.filter((name) => Object.hasOwn(kind.methods, QUESTIONS[name].method));
+  const calls: ModuleCall[] = [
+    { target: { on: 'runtime' }, method: 'describe', args: [] },
+    ...asked.map((name): ModuleCall => ({
+      target: { on: 'module' },
+      method: QUESTIONS[name].method,
+      args: [],
+    })),
+  ];
+  const key = `declare:${contents.sha256}:${randomBytes(4).toString('hex')}`;
+  const outcome = await sandbox.invoke({
+    group: { key },
+    module: { key, load: async () => loadInputOf(contents) },
+    input: { context: emptyContext(manifest), calls },
+    limits: {
+      entryMs: LIMITS.entryMs,
+      cpuHardMs: LIMITS.requestCpuHardMs,
+      callsInFlight: LIMITS.callsInFlight,
+      calls: LIMITS.callsPerInvocation,
+    },
+    wallMs: LIMITS.declareWallMs,
+    onCall: async (path) => {
+      throw new HostError(
+        'NOT_GRANTED',
+        `${path}: nothing is granted while a module is being read; move this out of the constructor.`,
+      );
+    },
+    onNotify: () => undefined,
+  });
+  sandbox.end(key);
+  if (!outcome.envelope.ok) {
+    const { code, message } = outcome.envelope.error;
+    throw new HostError(
+      code === 'MODULE_ERROR' || code === 'LOAD_FAILED' ? 'BAD_INPUT' : code,
+      `The module could not be read: ${message}`,
+    );
+  }
+  const values = outcome.envelope.value.results.map((result) => ('value' in result ? result.value : null));
+  return new Map([
+    ['describe', values[0]],
+    ...asked.map((name, index) => [name, values[index + 1]] as const),
+  ]);
+}
+
+/** A context in which constructors work: every capability the module asks for is there, and each call of it is refused. */
+function emptyContext(manifest: Manifest): InvocationContext {
+  return {
+    module: { type: manifest.type, name: manifest.name, version: manifest.version },
+    capabilities: [...new Set(manifest.asks.map((ask) => ask.capability))],
+    config: manifest.config,
+    secrets: {},
+    tenant: {
+      uuid: '00000000-0000-0000-0000-000000000000',
+      name: '',
+      locale: 'en',
+      currency: 'USD',
+      timezone: 'UTC',
+    },
+    auth: null,
+    locale: 'en',
+    asset_base: '',
+    product: null,
+    service: null,
+    task: null,
+    from_version: null,
+    now: Date.now(),
+    seed: randomBytes(32).toString('base64'),
+  };
+}
+
+function parseAnswer(name: Question, answer: unknown): unknown {
+  const { method, schema, empty } = QUESTIONS[name];
+  const parsed = v.safeParse(schema as v.GenericSchema, answer ?? empty);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  throw problem(`${method}(): ${v.getDotPath(issue) ?? 'its answer'}: ${issue.message}.`);
+}
+
+function checkRequired(declaration: Declaration, kind: Kind): void {
+  for (const [name, method] of Object.entries(kind.methods)) {
+    if (method.required && !declaration.methods.includes(name))
+      throw problem(`A ${kind.type} module must have the method ${name}().`);
+  }
+}
+
+function checkRoutes(declaration: Declaration): void {
+  const keys = new Set(declaration.permissions.map((permission) => permission.key));
+  const names = new Set(declaration.web_routes.map((route) => route.name));
+  for (const route of [...declaration.web_routes, ...declaration.api_routes]) {
+    const [controller = '', method = ''] = route.controller.split('@');
+    if (!keys.has(route.permission))
+      throw problem(
+        `Route "${route.name}": the permission "${route.permission}" is not in adminPermissions().`,
+      );
+    const methods = declaration.controllers[controller];
+    if (methods === undefined)
+      throw problem(`Route "${route.name}": there is no controllers/${controller}.ts.`);
+    if (!methods.includes(method))
+      throw problem(`Route "${route.name}": ${controller} has no method ${method}().`);
+  }
+  for (const entry of declaration.sidebar) {
+    if (!names.has(entry.link))
+      throw problem(
+        `Menu entry "${entry.title}": there is no route named "${entry.link}" in adminWebRoutes().`,
+      );
+    if (entry.permission !== undefined && !keys.has(entry.permission))
+      throw problem(
+        `Menu entry "${entry.title}": the permission "${entry.permission}" is not in adminPermissions().`,
+      );
+  }
+}
+
+function checkTabs(declaration: Declaration, contents: ReadPackage): string[] {
+  const warnings: string[] = [];
+  for (const tab of declaration.tabs) {
+    const path = `${tab.template.replaceAll('.', '/')}.liquid`;
+    if (!Object.hasOwn(contents.views, path))
+      throw problem(`Tab "${tab.key}": views/${path} is not in the package.`);
+    if (!declaration.methods.includes(`variables_${tab.key}`))
+      warnings.push(`Tab "${tab.key}" has no variables_${tab.key}(); its template gets no data.`);
+  }
+  return warnings;
+}
+
+/** The default of an action queues its job; without the job, pressing the button would fail later. */
+function checkJobs(declaration: Declaration): string[] {
+  if (!declaration.methods.includes('create')) return [];
+  return SERVICE_ACTION_NAMES.filter(
+    (action) => !declaration.own_methods.includes(action) && !declaration.methods.includes(`${action}Job`),
+  ).map((action) => `There is no ${action}Job(); “${action}” is not offered for this module’s services.`);
+}

@@ -1,0 +1,108 @@
+/**
+ * Snapshots of installations: what an invocation needs to know about one, read once and kept until something changes it. Whoever changes
+ * an installation calls `changed`, which tells every process by NOTIFY, so the hot path reads no SQL.
+ */
+import type { Kysely } from 'kysely';
+import { sql } from 'kysely';
+import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { Grants } from '../../sandbox/contract/grant.ts';
+import type { HostSql } from '../database/connect.ts';
+import type { Tables } from '../database/tables.ts';
+import type { Version, Versions } from './versions.ts';
+import { remember } from './versions.ts';
+
+const GrantsShape = v.record(v.string(), v.record(v.string(), v.unknown()));
+const Settings = v.record(v.string(), v.unknown());
+const Egress = v.array(v.object({ cidr: v.string(), port: v.number() }));
+
+export interface Installation {
+  readonly id: string;
+  readonly status: 'inactive' | 'active' | 'restricted' | 'error';
+  readonly pausedReason: string | null;
+  readonly version: Version;
+  readonly grants: Grants;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly schemaName: string | null;
+  readonly tenant: {
+    readonly id: string;
+    readonly slug: string;
+    readonly name: string;
+    readonly locale: string;
+    readonly currency: string;
+    readonly timezone: string;
+    readonly runnerNumber: number;
+    readonly egressAllow: readonly { readonly cidr: string; readonly port: number }[];
+  };
+}
+
+export interface Installations {
+  /** @throws HostError NOT_FOUND */
+  get(installationId: string): Promise<Installation>;
+  /** Says that an installation (or 'all') changed; other processes hear of it at once. */
+  changed(installationId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CHANNEL = 'bulkhead_installation_changed';
+const KEPT = 2_000;
+
+export async function createInstallations(
+  db: Kysely<Tables>,
+  listener: HostSql,
+  versions: Versions,
+): Promise<Installations> {
+  const fresh = (): ((id: string) => Promise<Installation>) =>
+    remember(KEPT, (id) => readInstallation(db, versions, id));
+  let lookup = fresh();
+  // One change drops all snapshots: changes are rare, and a forgotten dependency (tenant, version) cannot leave a stale one.
+  const { unlisten } = await listener.listen(CHANNEL, () => {
+    lookup = fresh();
+  });
+  return {
+    get: (id) => lookup(id),
+    changed: async (id) => {
+      lookup = fresh();
+      await sql`select pg_notify(${CHANNEL}, ${id})`.execute(db);
+    },
+    close: unlisten,
+  };
+}
+
+async function readInstallation(db: Kysely<Tables>, versions: Versions, id: string): Promise<Installation> {
+  const row = await db
+    .selectFrom('installations as installation')
+    .innerJoin('tenants as tenant', 'tenant.id', 'installation.tenant_id')
+    .selectAll('installation')
+    .select([
+      'tenant.slug',
+      'tenant.name as tenant_name',
+      'tenant.locale',
+      'tenant.currency',
+      'tenant.timezone',
+      'tenant.runner_number',
+      'tenant.egress_allow',
+    ])
+    .where('installation.id', '=', id)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such installation.');
+  return {
+    id: row.id,
+    status: row.status,
+    pausedReason: row.paused_at === null ? null : (row.paused_reason ?? 'paused'),
+    version: await versions.get(row.version_id),
+    grants: v.parse(GrantsShape, row.grants),
+    settings: v.parse(Settings, row.settings),
+    schemaName: row.schema_name,
+    tenant: {
+      id: row.tenant_id,
+      slug: row.slug,
+      name: row.tenant_name,
+      locale: row.locale,
+      currency: row.currency,
+      timezone: row.timezone,
+      runnerNumber: row.runner_number,
+      egressAllow: v.parse(Egress, row.egress_allow),
+    },
+  };
+}

@@ -1,0 +1,350 @@
+/**
+ * Entering a module. Whoever wants something of a module (page, webhook, job, flow) comes through here: the context is built from
+ * what the host knows, the brokers are bound to this one invocation, the result is judged, and the bill is written.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import * as v from 'valibot';
+import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
+import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
+import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
+import { LIMITS } from '../../sandbox/contract/limits.ts';
+import type { InvocationLimits } from '../../sandbox/contract/wire.ts';
+import type { Sandbox, InvokeOutcome } from '../../sandbox/supervisor/sandbox.ts';
+import type { Brokers, Purpose } from '../brokers/broker.ts';
+import { dispatch } from '../brokers/dispatch.ts';
+import type { Tables } from '../database/tables.ts';
+import type { Vault } from '../secrets/vault.ts';
+import type { Installation, Installations } from './installations.ts';
+import type { Recorder } from './recorder.ts';
+import type { RunnerIds } from './runner-ids.ts';
+import { openScope, type OpenScope } from './scope.ts';
+import type { Versions } from './versions.ts';
+
+export interface InvokeOptions {
+  readonly installationId: string;
+  readonly purpose: Purpose;
+  /** The calls in order; the last one is what the invocation is for, those before it prepare the instance. */
+  readonly calls: readonly ModuleCall[];
+  readonly serviceId?: string | null;
+  readonly productId?: string | null;
+  readonly task?: { readonly id: string; readonly attempt: number };
+  readonly account?: {
+    readonly id: string;
+    readonly kind: 'admin' | 'client' | 'operator';
+    readonly permissions: readonly string[];
+  } | null;
+  readonly fromVersion?: string;
+  readonly wallMs?: number;
+  readonly signal?: AbortSignal;
+  /** Looks at the results before anything is committed; what it returns makes the invocation a failure. */
+  readonly judge?: (results: InvocationOutput['results']) => WireError | undefined;
+}
+
+export interface Invoked {
+  readonly results: InvocationOutput['results'];
+  readonly usage: InvokeOutcome['usage'];
+  /** Work that waits for the caller's own transaction (lifecycle). */
+  readonly deferred: readonly (() => Promise<void>)[];
+}
+
+/** A module's failure, with what it cost. */
+export class InvocationFailed extends HostError {
+  readonly usage: InvokeOutcome['usage'];
+
+  constructor(error: WireError, usage: InvokeOutcome['usage']) {
+    super(error.code, error.message, { data: error.data });
+    this.usage = usage;
+  }
+}
+
+export interface Invoker {
+  /** @throws InvocationFailed with the module's or the sandbox's error; HostError CONFLICT for an installation that is not active */
+  invoke(options: InvokeOptions): Promise<Invoked>;
+  /** Drops an installation's isolate, so that the next call loads what is current. */
+  unload(installation: Installation): void;
+}
+
+export interface InvokerDeps {
+  readonly db: Kysely<Tables>;
+  readonly sandbox: Sandbox;
+  readonly brokers: Brokers;
+  readonly installations: Installations;
+  readonly versions: Versions;
+  readonly vault: Vault;
+  readonly recorder: Recorder;
+  readonly runnerIds: RunnerIds;
+  /** Where a version's assets are served: ends in '/'. */
+  readonly assetBase: (installation: Installation) => string;
+}
+
+/** Bounds by purpose: what answers a person is short, what works in the background is not. */
+const BOUNDS: Readonly<Record<Purpose, { wallMs: number; cpuHardMs: number; cpuSoftMs: number }>> = {
+  request: {
+    wallMs: LIMITS.requestWallMs,
+    cpuHardMs: LIMITS.requestCpuHardMs,
+    cpuSoftMs: LIMITS.requestCpuSoftMs,
+  },
+  job: { wallMs: LIMITS.jobWallMs, cpuHardMs: LIMITS.jobCpuHardMs, cpuSoftMs: LIMITS.jobCpuSoftMs },
+  lifecycle: {
+    wallMs: LIMITS.lifecycleWallMs,
+    cpuHardMs: LIMITS.jobCpuHardMs,
+    cpuSoftMs: LIMITS.jobCpuSoftMs,
+  },
+  declare: {
+    wallMs: LIMITS.declareWallMs,
+    cpuHardMs: LIMITS.requestCpuHardMs,
+    cpuSoftMs: LIMITS.requestCpuSoftMs,
+  },
+};
+
+const Json = v.record(v.string(), v.unknown());
+
+export function createInvoker(deps: InvokerDeps): Invoker {
+  return {
+    invoke: (options) => invoke(deps, options),
+    unload: (installation) => deps.sandbox.unload(installation.tenant.id, isolateKey(installation)),
+  };
+}
+
+function isolateKey(installation: Installation): string {
+  return `${installation.id}@${installation.version.version}`;
+}
+
+function checkState(installation: Installation, purpose: Purpose): void {
+  const name = `${installation.version.type}/${installation.version.name}`;
+  if (purpose === 'lifecycle') return;
+  if (installation.pausedReason !== null)
+    throw new HostError('CONFLICT', `${name} is paused: ${installation.pausedReason}`);
+  // A restricted installation goes on with the version whose update was not yet accepted.
+  if (installation.status !== 'active' && installation.status !== 'restricted')
+    throw new HostError('CONFLICT', `${name} is not enabled.`);
+}
+
+async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoked> {
+  const installation = await deps.installations.get(options.installationId);
+  checkState(installation, options.purpose);
+  const context = await buildContext(deps, installation, options);
+  const bounds = BOUNDS[options.purpose];
+  const wallMs = options.wallMs ?? bounds.wallMs;
+  const ending = new AbortController();
+  const opened = openScope(
+    {
+      invocationId: randomUUID(),
+      installation,
+      purpose: options.purpose,
+      method: options.calls.at(-1)?.method ?? '',
+      serviceId: options.serviceId ?? null,
+      taskId: options.task?.id ?? null,
+      accountId: options.account?.id ?? null,
+      deadlineAt: Date.now() + wallMs,
+      signal: ending.signal,
+    },
+    deps.recorder,
+  );
+  const limits: InvocationLimits = {
+    entryMs: LIMITS.entryMs,
+    cpuHardMs: bounds.cpuHardMs,
+    callsInFlight: LIMITS.callsInFlight,
+    calls: LIMITS.callsPerInvocation,
+  };
+  const outcome = await deps.sandbox.invoke({
+    group: { key: installation.tenant.id, ...deps.runnerIds.tenant(installation.tenant.runnerNumber) },
+    module: { key: isolateKey(installation), load: () => deps.versions.loadInput(installation.version.id) },
+    input: { context, calls: options.calls },
+    limits,
+    wallMs,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    onCall: (path, input) => call(deps, opened, path, input),
+    onNotify: (path, input) => void call(deps, opened, path, input).catch(() => undefined),
+  });
+  const error = await settle(opened, outcome, options, ending);
+  bill(deps, opened, outcome, error, bounds.cpuSoftMs);
+  if (error !== undefined) throw new InvocationFailed(error, outcome.usage);
+  const results = outcome.envelope.ok ? outcome.envelope.value.results : [];
+  return { results, usage: outcome.usage, deferred: opened.deferred };
+}
+
+async function call(deps: InvokerDeps, opened: OpenScope, path: string, input: unknown): Promise<unknown> {
+  if (opened.scope.signal.aborted) throw new HostError('ENDED', 'The invocation has ended.');
+  try {
+    return await dispatch(deps.brokers, opened.scope, path, input);
+  } catch (error) {
+    if (error instanceof HostError && error.code === 'NOT_GRANTED')
+      refused(deps.recorder, opened, path, error.message);
+    throw error;
+  }
+}
+
+/** A refusal is for the admin to see: something wanted more than it was allowed. */
+function refused(recorder: Recorder, opened: OpenScope, path: string, message: string): void {
+  const { scope } = opened;
+  recorder.grantUse(scope.installationId, path, 'refused');
+  recorder.usage(scope.installationId, { refused: 1 });
+  hostLog(recorder, opened, 'warning', `refused: ${path}`, message);
+}
+
+function hostLog(
+  recorder: Recorder,
+  { scope }: OpenScope,
+  level: 'warning' | 'error',
+  action: string,
+  text: string,
+): void {
+  recorder.log({
+    tenant_id: scope.tenantId,
+    installation_id: scope.installationId,
+    service_id: scope.serviceId,
+    task_id: scope.taskId,
+    invocation: scope.invocationId,
+    account_id: scope.accountId,
+    level,
+    action: action.slice(0, 200),
+    request: text,
+    source: 'host',
+  });
+}
+
+/** Ends the invocation's scope: commit or roll back, then nothing of it can call any more. */
+async function settle(
+  opened: OpenScope,
+  outcome: InvokeOutcome,
+  options: InvokeOptions,
+  ending: AbortController,
+): Promise<WireError | undefined> {
+  const { envelope } = outcome;
+  let error = envelope.ok ? options.judge?.(envelope.value.results) : envelope.error;
+  if (error !== undefined) ending.abort();
+  try {
+    await opened.finish(error === undefined);
+  } catch (failure) {
+    error ??=
+      failure instanceof HostError
+        ? failure.toWire()
+        : { code: 'INTERNAL', message: 'Something went wrong on our side while the invocation ended.' };
+  }
+  ending.abort();
+  return error;
+}
+
+function bill(
+  deps: InvokerDeps,
+  opened: OpenScope,
+  outcome: InvokeOutcome,
+  error: WireError | undefined,
+  cpuSoftMs: number,
+): void {
+  const { recorder } = deps;
+  const { usage } = outcome;
+  recorder.usage(opened.scope.installationId, {
+    invocations: 1,
+    errors: error === undefined ? 0 : 1,
+    killed: outcome.killed ? 1 : 0,
+    capabilityCalls: usage.calls,
+    cpuUs: usage.cpuUs,
+    wallMs: usage.wallMs,
+  });
+  if (error !== undefined)
+    hostLog(recorder, opened, 'error', `${opened.scope.method}: ${error.code}`, error.message);
+  else if (usage.cpuUs > cpuSoftMs * 1_000) {
+    hostLog(
+      recorder,
+      opened,
+      'warning',
+      `${opened.scope.method}: slow`,
+      `Used ${Math.round(usage.cpuUs / 1_000)} ms of processor time; it is stopped at its hard limit.`,
+    );
+  }
+}
+
+async function buildContext(
+  deps: InvokerDeps,
+  installation: Installation,
+  options: InvokeOptions,
+): Promise<InvocationContext> {
+  const { version, tenant } = installation;
+  const [secrets, service] = await Promise.all([
+    deps.vault.handles(installation.id),
+    readService(deps.db, installation, options.serviceId),
+  ]);
+  const product = await readProduct(deps.db, installation, options.productId ?? service?.productId);
+  const granted = Object.keys(capabilities).filter(
+    (name) => capabilities[name as CapabilityName].inherent || Object.hasOwn(installation.grants, name),
+  );
+  return {
+    module: { type: version.type, name: version.name, version: version.version },
+    capabilities: granted,
+    config: {
+      ...version.manifest.config,
+      ...defaults(version.manifest.settings),
+      ...installation.settings,
+      ...secrets,
+    },
+    secrets,
+    tenant: {
+      uuid: tenant.id,
+      name: tenant.name,
+      locale: tenant.locale,
+      currency: tenant.currency,
+      timezone: tenant.timezone,
+    },
+    auth: options.account ?? null,
+    locale: tenant.locale,
+    asset_base: deps.assetBase(installation),
+    product: product ?? null,
+    service:
+      service === undefined
+        ? null
+        : { uuid: service.uuid, data: service.data, provision_data: service.provisionData },
+    task: options.task === undefined ? null : { uuid: options.task.id, attempt: options.task.attempt },
+    from_version: options.fromVersion ?? null,
+    now: Date.now(),
+    seed: randomBytes(32).toString('base64'),
+  };
+}
+
+function defaults(fields: Installation['version']['manifest']['settings']): Record<string, unknown> {
+  return Object.fromEntries(
+    fields.filter((field) => field.default !== undefined).map((field) => [field.key, field.default]),
+  );
+}
+
+async function readService(
+  db: Kysely<Tables>,
+  installation: Installation,
+  serviceId: string | null | undefined,
+): Promise<
+  | { uuid: string; productId: string; data: Record<string, unknown>; provisionData: Record<string, unknown> }
+  | undefined
+> {
+  if (serviceId === null || serviceId === undefined) return undefined;
+  const row = await db
+    .selectFrom('services')
+    .select(['id', 'product_id', 'data', 'provision_data'])
+    .where('id', '=', serviceId)
+    .where('installation_id', '=', installation.id)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service of this module.');
+  return {
+    uuid: row.id,
+    productId: row.product_id,
+    data: v.parse(Json, row.data),
+    provisionData: v.parse(Json, row.provision_data),
+  };
+}
+
+async function readProduct(
+  db: Kysely<Tables>,
+  installation: Installation,
+  productId: string | null | undefined,
+): Promise<{ uuid: string; data: Record<string, unknown> } | undefined> {
+  if (productId === null || productId === undefined) return undefined;
+  const row = await db
+    .selectFrom('products')
+    .select(['id', 'data'])
+    .where('id', '=', productId)
+    .where('installation_id', '=', installation.id)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such product of this module.');
+  return { uuid: row.id, data: v.parse(Json, row.data) };
+}

@@ -1,0 +1,77 @@
+/** The scope of one invocation: identity for the brokers, and the list of what has to happen when the invocation ends. */
+import type { RecordedCall, Purpose, Scope } from '../brokers/broker.ts';
+import type { Installation } from './installations.ts';
+import type { Recorder } from './recorder.ts';
+
+export interface ScopeInput {
+  readonly invocationId: string;
+  readonly installation: Installation;
+  readonly purpose: Purpose;
+  readonly method: string;
+  readonly serviceId: string | null;
+  readonly taskId: string | null;
+  readonly accountId: string | null;
+  readonly deadlineAt: number;
+  readonly signal: AbortSignal;
+}
+
+export interface OpenScope {
+  readonly scope: Scope;
+  /** Runs what waits for the end, latest first. A failure of one (a commit that was refused) is thrown after all have run. */
+  finish(ok: boolean): Promise<void>;
+  /** What takes effect only after the module's own commit, in the order it was asked for. */
+  readonly deferred: readonly (() => Promise<void>)[];
+}
+
+export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
+  const { installation } = input;
+  const cleanups: ((ok: boolean) => Promise<void> | void)[] = [];
+  const deferred: (() => Promise<void>)[] = [];
+  const ids = { service_id: input.serviceId, task_id: input.taskId, invocation: input.invocationId };
+  const scope: Scope = {
+    invocationId: input.invocationId,
+    purpose: input.purpose,
+    method: input.method,
+    tenantId: installation.tenant.id,
+    installationId: installation.id,
+    versionId: installation.version.id,
+    moduleType: installation.version.type,
+    moduleName: installation.version.name,
+    schemaName: installation.schemaName,
+    grants: installation.grants,
+    settings: installation.settings,
+    egressAllow: installation.tenant.egressAllow,
+    methods: installation.version.methods,
+    serviceId: input.serviceId,
+    taskId: input.taskId,
+    accountId: input.accountId,
+    deadlineAt: input.deadlineAt,
+    signal: input.signal,
+    onEnd: (cleanup) => void cleanups.push(cleanup),
+    afterSuccess: (work) => void deferred.push(work),
+    record: (call: RecordedCall) =>
+      recorder.call({
+        ...ids,
+        installation_id: installation.id,
+        op: call.op,
+        target: call.target.slice(0, 500),
+        status: call.status ?? null,
+        error_code: call.errorCode ?? null,
+        duration_ms: Math.round(call.durationMs),
+      }),
+    used: (item) => recorder.grantUse(installation.id, item, 'used'),
+  };
+  const finish = async (ok: boolean): Promise<void> => {
+    const failures: unknown[] = [];
+    for (const cleanup of cleanups.reverse()) {
+      try {
+        // Once one of them fails, the rest must not commit what belongs together with it.
+        await cleanup(ok && failures.length === 0);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  };
+  return { scope, finish, deferred };
+}
