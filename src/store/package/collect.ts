@@ -12,7 +12,12 @@ import type { PackageFile } from './tar.ts';
 
 const NOT_SOURCE: ReadonlySet<string> = new Set(['views', 'lang', 'test', 'node_modules']);
 
-/** Reads one file of the module (whose folder has its links followed), refusing a link, and one that is too large before its bytes are read. @throws HostError MISSING_FILE, NOT_A_FILE, FILE_TOO_LARGE */
+/**
+ * Reads one file of the module, unless it is too large. A link anywhere on the way is refused, since it could carry any file
+ * of the author's disk into the package.
+ * @param root the module's folder with its own links followed
+ * @throws HostError MISSING_FILE, NOT_A_FILE, FILE_TOO_LARGE
+ */
 export async function readModuleFile(
   root: string,
   name: string,
@@ -44,7 +49,7 @@ interface Walk {
   readonly takes: (file: string) => boolean;
 }
 
-/** Names of the files under a folder, which may be missing. A link in the way is an error: nobody can see where its bytes come from. */
+/** Names of what is not a folder under a folder, which may be missing; readModuleFile refuses what is not a file either. */
 async function walk({ root, enters, takes }: Walk, folder: string): Promise<string[]> {
   const entries = await readdir(path.join(root, folder), { withFileTypes: true }).catch(
     (error: NodeJS.ErrnoException) => {
@@ -59,10 +64,6 @@ async function walk({ root, enters, takes }: Walk, folder: string): Promise<stri
     if (entry.isDirectory()) {
       if (enters(name)) names.push(...(await walk({ root, enters, takes }, name)));
     } else if (takes(name)) {
-      if (!entry.isFile())
-        throw refusal('NOT_A_FILE', `${shown(name)} is a link or a device; put the file itself there`, {
-          path: name,
-        });
       names.push(name);
     }
   }

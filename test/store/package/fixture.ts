@@ -46,6 +46,9 @@ export default class ApiController extends Controller { list(): number[] { retur
   'test/tiny.test.ts': 'throw new Error("never shipped");\n',
   'Tiny.test.ts': 'throw new Error("never shipped");\n',
   '.env': 'SECRET=1\n',
+  '.git/hook.ts': 'never shipped\n',
+  'views/.DS_Store': 'never shipped\n',
+  'services/.old/math.ts': 'never shipped\n',
   'notes.txt': 'never shipped\n',
   'node_modules/left/index.ts': 'export const left = 1;\n',
 };
@@ -74,4 +77,11 @@ export async function withFolder<T>(files: Files, run: (folder: string) => Promi
 /** Packs a module made of these files, unsigned. */
 export function packFiles(files: Files, onWarning?: (text: string) => void): Promise<Uint8Array> {
   return withFolder(files, (folder) => packModule(folder, onWarning === undefined ? {} : { onWarning }));
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** The same bytes as base64url with one of the spare bits of its last character set. */
+export function respell(text: string): string {
+  return `${text.slice(0, -1)}${ALPHABET[ALPHABET.indexOf(text.slice(-1)) + 1]}`;
 }

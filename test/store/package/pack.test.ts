@@ -1,8 +1,10 @@
 /** From a folder to a script: what is bundled, what is shipped, and how an author's mistakes are told. */
-import { symlink, utimes } from 'node:fs/promises';
+import { symlink, truncate, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { compileFunction } from 'node:vm';
 import { describe, expect, it } from 'vitest';
+import { readArchive } from '../../../src/store/package/archive.ts';
+import { PACKAGE_LIMITS } from '../../../src/store/package/limits.ts';
 import { packModule } from '../../../src/store/package/pack.ts';
 import { readPackage } from '../../../src/store/package/read.ts';
 import { packFiles, signTiny, TINY, withFolder } from './fixture.ts';
@@ -63,9 +65,20 @@ describe('the bundled script', () => {
   it('is not changed by a tsconfig.json around the module', async () => {
     const tsconfig =
       '{"compilerOptions":{"useDefineForClassFields":false,"target":"es5","alwaysStrict":false,"paths":{"bulkhead":["./Tiny.ts"]}}}';
-    const entry = `${String(TINY['Tiny.ts'])}class Field { x; }\nexport const keys = Object.keys(new Field());\n`;
+    const entry = `${String(TINY['Tiny.ts'])}class Field { x; }\nTiny.keys = Object.keys(new Field());\n`;
     const files = { ...TINY, 'Tiny.ts': entry };
     expect(await scriptOf({ ...files, 'tsconfig.json': tsconfig })).toBe(await scriptOf(files));
+  });
+
+  it('does not follow an alias of a tsconfig.json, which another machine may not have', async () => {
+    const { message } = await refused(
+      packFiles({
+        ...TINY,
+        'Tiny.ts': String(TINY['Tiny.ts']).replace('./services/', '~/'),
+        'tsconfig.json': '{"compilerOptions":{"paths":{"~/*":["./services/*"]}}}',
+      }),
+    );
+    expect(message).toBe('Tiny.ts:2:24: Could not resolve "~/math.ts"');
   });
 
   it('has a source map whose sources are relative to the module, wherever a package was found', async () => {
@@ -109,6 +122,11 @@ describe('the archive', () => {
     expect(pkg.source.get('Tiny.ts')).toBe(TINY['Tiny.ts']);
     expect(Buffer.from(pkg.logo?.bytes ?? []).toString()).toBe(TINY['views/assets/img/logo.svg']);
     expect(pkg.manifest).toEqual(JSON.parse(String(TINY['module.json'])));
+  });
+
+  it('holds its files in the order of their paths', async () => {
+    const paths = (await readArchive(await packFiles(TINY), PACKAGE_LIMITS)).map((file) => file.path);
+    expect(paths).toEqual(paths.toSorted());
   });
 
   it('is the same bytes for the same files, whatever their place, order and time', async () => {
@@ -275,6 +293,12 @@ describe('packing refuses', () => {
     ],
     ['a manifest that is not JSON', { 'module.json': '{' }, 'BAD_JSON', 'module.json'],
     [
+      'a path that is too long',
+      { [`views/${'b'.repeat(120)}.liquid`]: '' },
+      'PATH_TOO_LONG',
+      `views/${'b'.repeat(120)}.liquid`,
+    ],
+    [
       'names that differ by case',
       { 'views/A.liquid': '', 'views/a.liquid': '' },
       'COLLISION',
@@ -288,6 +312,14 @@ describe('packing refuses', () => {
     ],
   ])('%s, naming it', async (_, change, reason, file) => {
     expect(await refused(packFiles({ ...TINY, ...change }))).toMatchObject({ reason, path: file });
+  });
+
+  it('a file of 3 GiB, without reading it', async () => {
+    const { reason } = await withFolder({ ...TINY, 'views/big.liquid': '' }, async (folder) => {
+      await truncate(path.join(folder, 'views/big.liquid'), 3 * 1024 ** 3);
+      return refused(packModule(folder));
+    });
+    expect(reason).toBe('FILE_TOO_LARGE');
   });
 
   it('a folder without module.json', async () => {
@@ -327,10 +359,12 @@ it('packing allows a declared inherited property, and one of the same name in a 
   const entry = `import { Plugin } from 'bulkhead';
 class Client { config = 1; }
 export default class Tiny extends Plugin {
+  constructor() { super(); }
   declare module_name: string;
   client = new Client();
   mine = 2;
 }
+export class Other { db = 1; constructor() { this.db = 2; } }
 `;
   await expect(packFiles({ ...TINY, 'Tiny.ts': entry })).resolves.toBeInstanceOf(Uint8Array);
 });

@@ -1,14 +1,17 @@
 /** A package read back: what was signed is what is seen, and any other byte is refused with its reason. */
+import { sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readArchive, writeArchive } from '../../../src/store/package/archive.ts';
+import { canonicalJson } from '../../../src/store/package/canonical-json.ts';
 import { generateKeyPair } from '../../../src/store/package/keys.ts';
 import { PACKAGE_LIMITS } from '../../../src/store/package/limits.ts';
 import { checkPublisher } from '../../../src/store/package/publisher.ts';
 import { readPackage } from '../../../src/store/package/read.ts';
 import { signPackage } from '../../../src/store/package/sign.ts';
 import { SIGNATURE, sha256 } from '../../../src/store/package/signature.ts';
-import { packFiles, PUBLISHER, signTiny, TINY } from './fixture.ts';
+import { packFiles, PUBLISHER, respell, signTiny, TINY } from './fixture.ts';
 import { refused } from './refused.ts';
+import type { Json } from '../../../src/store/package/canonical-json.ts';
 
 const unsigned = await packFiles(TINY);
 const signed = await signTiny(unsigned);
@@ -103,17 +106,22 @@ describe('readPackage', () => {
     expect(await refused(readPackage(await signatureWith(from, to)))).toMatchObject({ reason });
   });
 
+  it('refuses a signature that was made for something else', async () => {
+    const other = await changed(SIGNATURE, (bytes) => {
+      const parsed: { manifest: Json } = JSON.parse(bytes.toString('utf8'));
+      const text = Buffer.from(canonicalJson(parsed.manifest));
+      const signature = sign(null, text, PUBLISHER.keys.privateKeyPem).toString('base64url');
+      return Buffer.from(canonicalJson({ ...parsed, signature }));
+    });
+    expect(await refused(readPackage(other))).toMatchObject({ reason: 'BAD_SIGNATURE' });
+  });
+
   it('refuses a base64url signature in a second spelling', async () => {
-    // The last of 86 characters carries 2 spare bits: the same 64 bytes could be written four ways.
-    const last = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const other = await changed(SIGNATURE, (bytes) =>
       Buffer.from(
         bytes
           .toString('utf8')
-          .replace(
-            /("signature":".{85})(.)"/,
-            (__, head: string, tail: string) => `${head}${last[last.indexOf(tail) + 1]}"`,
-          ),
+          .replace(/"signature":"([^"]*)"/, (__, text: string) => `"signature":"${respell(text)}"`),
       ),
     );
     expect(await refused(readPackage(other))).toMatchObject({ reason: 'SIGNATURE_BROKEN' });
@@ -136,6 +144,17 @@ describe('signPackage', () => {
   it('refuses a key that is not one', async () => {
     const signing = signPackage(unsigned, { publisher: 'acme', privateKey: 'not a key' });
     expect(await refused(signing)).toMatchObject({ reason: 'BAD_KEY' });
+  });
+
+  it('refuses a package that the signature itself makes too large', async () => {
+    const few = await readArchive(unsigned, PACKAGE_LIMITS);
+    const more = Array.from({ length: PACKAGE_LIMITS.files - few.length }, (_, at) => ({
+      path: `views/v${at}.liquid`,
+      bytes: new Uint8Array(),
+    }));
+    expect(await refused(signTiny(await writeArchive([...few, ...more])))).toMatchObject({
+      reason: 'TOO_MANY_FILES',
+    });
   });
 
   it('refuses bytes that no panel would read', async () => {
