@@ -49,6 +49,13 @@ test('a host killed with -9 takes PostgreSQL along, and the directory is free', 
   expect(postgres.pid).not.toBe(other.postgresPid);
 });
 
+test('a host that ends without stop() may end, and takes PostgreSQL along', async () => {
+  await using other = await otherHost(dataDir, 'leave');
+  await other.exited;
+  await until('PostgreSQL has stopped', () => !isAlive(other.postgresPid));
+  expect(pidFile(join(dataDir, 'pg'))).toBe('');
+});
+
 test('a lock left by a host whose pid is another living process by now does not block', async () => {
   writeFileSync(join(dataDir, 'host.pid'), `${process.ppid}\n`);
   await using postgres = await startEmbedded({ dataDir, settings: FAST });
@@ -102,9 +109,13 @@ function pidFile(cluster: string): string {
   }
 }
 
-test('a stale pid file naming another living program is removed and the program left alone', async () => {
+test('a stale pid file naming another living program is removed, and the program left alone even if it works in the folder', async () => {
   const file = join(dataDir, 'pg', 'postmaster.pid');
-  const program = spawn('sleep', ['60'], { ...postgresIdentity(), cwd: '/', stdio: 'ignore' });
+  const program = spawn('sleep', ['60'], {
+    ...postgresIdentity(),
+    cwd: join(dataDir, 'pg'),
+    stdio: 'ignore',
+  });
   const gone = once(program, 'exit');
   try {
     writeFileSync(file, `${program.pid}\n${join(dataDir, 'pg')}\n1\n5432\n\n\n\nready   \n`);

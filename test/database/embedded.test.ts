@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -128,6 +129,26 @@ describe('a data directory', () => {
   test('that lost its password file says which', async () => {
     rmSync(join(dataDir, 'superuser.password'));
     await expect(startEmbedded({ dataDir })).rejects.toThrow('superuser.password is missing');
+  });
+
+  test.runIf(IS_ROOT)('keeps running as the account that made it', async () => {
+    using place = temporaryFolder();
+    await using first = await startEmbedded({ dataDir: place.path, settings: FAST });
+    await first.stop();
+    spawnSync('chown', ['-R', '65534:65534', join(place.path, 'pg')]);
+    await using second = await startEmbedded({ dataDir: place.path, settings: FAST });
+    expect(statSync(second.host)).toMatchObject({ uid: 65_534, gid: 65_534 });
+  });
+
+  test.runIf(IS_ROOT)('that this user may not write is refused with what to do', () => {
+    using place = temporaryFolder();
+    const script = `const { lockDataDir } = await import(${JSON.stringify(new URL('../../src/database/embedded/lock.ts', import.meta.url).href)});
+process.setuid(65534);
+try { lockDataDir(process.argv[1]); } catch (error) { process.stdout.write(error.message); }`;
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', script, place.path], {
+      encoding: 'utf8',
+    });
+    expect(run.stdout).toContain(`${place.path} cannot be used by this user`);
   });
 
   test.runIf(IS_ROOT)(

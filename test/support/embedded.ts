@@ -47,14 +47,16 @@ export async function until(what: string, holds: () => boolean): Promise<void> {
 export interface OtherHost extends AsyncDisposable {
   readonly pid: number;
   readonly postgresPid: number;
+  /** Resolves at its end. */
+  readonly exited: Promise<unknown>;
   /** kill -9, and wait for its end. */
   kill(): Promise<void>;
 }
 
-/** Starts the embedded PostgreSQL in a process of its own, which then waits to be killed. */
-export async function otherHost(dataDir: string): Promise<OtherHost> {
+/** Starts the embedded PostgreSQL in a process of its own, which then waits to be killed, or ends without a stop. */
+export async function otherHost(dataDir: string, then: 'wait' | 'leave' = 'wait'): Promise<OtherHost> {
   const script = fileURLToPath(new URL('embedded-host.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [script, dataDir, then], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const line = new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
@@ -68,6 +70,7 @@ export async function otherHost(dataDir: string): Promise<OtherHost> {
   return {
     pid: child.pid ?? 0,
     postgresPid,
+    exited,
     kill,
     [Symbol.asyncDispose]: async () => {
       await kill();

@@ -59,16 +59,23 @@ async function prepare(postgres: EmbeddedPostgres): Promise<PgEndpoint> {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   sweep();
   const dataDir = mkdtempSync(join(tmpdir(), PREFIX));
-  const remove = (): void => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 });
-  // A second Ctrl-C ends vitest without its teardown; the watchdog then stops PostgreSQL.
-  process.once('exit', remove);
-  const postgres = await startEmbedded({ dataDir, settings: FAST });
-  const teardown = async (): Promise<void> => {
-    await postgres.stop();
-    process.off('exit', remove);
+  const remove = (): void =>
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  let postgres: EmbeddedPostgres | undefined;
+  // Ctrl-C ends vitest without its teardown; another one must not end the cleaning up.
+  const keepOn = (): void => undefined;
+  const abandon = (): void => {
+    if (postgres !== undefined) process.kill(postgres.pid, 'SIGQUIT');
     remove();
   };
+  const teardown = async (): Promise<void> => {
+    await postgres?.stop();
+    process.off('exit', abandon).off('SIGINT', keepOn);
+    remove();
+  };
+  process.once('exit', abandon).on('SIGINT', keepOn);
   try {
+    postgres = await startEmbedded({ dataDir, settings: FAST });
     project.provide('postgresHost', await prepare(postgres));
     project.provide('postgresAdmin', postgres.endpoint());
   } catch (error) {

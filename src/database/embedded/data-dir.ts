@@ -25,11 +25,22 @@ export interface DataDir {
 }
 
 const OTHERS_MAY_ENTER = 0o011;
+const CLUSTER = 'pg';
 const HERE = '/proc/self/cwd';
 
 function mayEnter(path: string, identity: Identity): boolean {
   if (identity.uid === undefined) return true;
   return spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', path], { ...identity, cwd: '/' }).status === 0;
+}
+
+/**
+ * Who an existing cluster belongs to, for root: it goes on running as the account that made it, even when a better one
+ * has come to the machine since. Undefined before the first start, and for everyone but root.
+ */
+export function clusterOwner(given: string): Identity | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const stat = statSync(join(given, CLUSTER), { throwIfNoEntry: false });
+  return stat === undefined || stat.uid === 0 ? undefined : { uid: stat.uid, gid: stat.gid };
 }
 
 /**
@@ -49,7 +60,7 @@ export function openDataDir(given: string, identity: Identity): DataDir {
       `PostgreSQL runs as uid ${identity.uid}, which may not enter ${path}. Choose a data directory that it can reach, or run as another user.`,
     );
   }
-  const cluster = join(path, 'pg');
+  const cluster = join(path, CLUSTER);
   return {
     path,
     reachable,

@@ -30,24 +30,37 @@ function holder(dataDir: string): string {
   }
 }
 
-/**
- * Takes the directory, or fails at once.
- * @throws HostError CONFLICT `… is in use by pid N` while another host (or another call in this one) holds it
- */
-export function lockDataDir(dataDir: string): DataDirLock {
+function open(dataDir: string): DatabaseSync {
   const database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: 0 });
   try {
     database.exec('begin exclusive');
-  } catch (cause) {
+    return database;
+  } catch (error) {
     database.close();
-    if (!isBusy(cause)) throw cause;
+    throw error;
+  }
+}
+
+/**
+ * Takes the directory, or fails at once.
+ * @throws HostError CONFLICT `… is in use by pid N` while another host (or another call in this one) holds it, or when
+ *   this user may not write there
+ */
+export function lockDataDir(dataDir: string): DataDirLock {
+  let database: DatabaseSync;
+  try {
+    database = open(dataDir);
+    writeFileSync(join(dataDir, HOLDER_FILE), `${process.pid}\n`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new HostError(
       'CONFLICT',
-      `${dataDir} is in use by pid ${holder(dataDir)}. Stop that process, or give this one another data directory.`,
+      isBusy(cause)
+        ? `${dataDir} is in use by pid ${holder(dataDir)}. Stop that process, or give this one another data directory.`
+        : `${dataDir} cannot be used by this user (${reason}). Run as the user who made it, or give another data directory.`,
       { cause },
     );
   }
-  writeFileSync(join(dataDir, HOLDER_FILE), `${process.pid}\n`);
   return {
     release() {
       if (database.isOpen) database.close();

@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HostError } from '../../../sandbox/contract/envelope.ts';
@@ -29,6 +30,11 @@ const KIB_PER_MIB = 1024;
 const WATCHDOG = `read -r pid || exit 0
 read -r word && [ "$word" = done ] && exit 0
 [ "$(head -n 1 postmaster.pid 2>/dev/null)" = "$pid" ] && kill -INT "$pid"`;
+
+/** A limit that is there already and lower cannot be raised, and is as good. */
+const LIMITED = `ulimit -v "$1" 2>/dev/null || [ "$(ulimit -v)" != unlimited ] || { echo "ulimit -v $1 is refused"; exit 1; } >&2
+shift
+exec "$@"`;
 
 export interface PostmasterOptions {
   readonly dir: DataDir;
@@ -56,7 +62,7 @@ function launch({ dir, binaries, identity, settings, memoryLimitMib }: Postmaste
   ];
   const limited = process.platform === 'linux';
   const [program = '', ...args] = limited
-    ? ['/bin/sh', '-c', `ulimit -v ${memoryLimitMib * KIB_PER_MIB} && exec "$@"`, 'sh', ...command]
+    ? ['/bin/sh', '-c', LIMITED, 'sh', String(memoryLimitMib * KIB_PER_MIB), ...command]
     : command;
   return spawn(program, args, {
     ...identity,
@@ -124,6 +130,11 @@ async function within(promise: Promise<unknown>, waitMs: number): Promise<boolea
   return inTime;
 }
 
+/** Lets the host's process end although this is still open. A child's pipe is a Socket, which its type does not tell. */
+function unref(handle: ChildProcess | Readable | Writable | null): void {
+  if (handle !== null && 'unref' in handle && typeof handle.unref === 'function') handle.unref();
+}
+
 /**
  * Starts PostgreSQL on a finished cluster and waits until it takes connections.
  * @throws HostError CONFLICT with PostgreSQL's own words, when it ends instead
@@ -148,7 +159,7 @@ export async function startPostmaster(options: PostmasterOptions): Promise<Postm
   });
 
   // From here on the host may end without stop(): the watchdog then does it.
-  for (const handle of [child, watchdog]) handle.unref();
+  for (const handle of [child, child.stderr, watchdog, watchdog.stdin]) unref(handle);
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     child.ref();

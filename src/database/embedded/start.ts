@@ -11,7 +11,7 @@ import { formatEndpoint } from '../endpoint.ts';
 import type { PgEndpoint } from '../endpoint.ts';
 import { findBinaries, packagedNative, sharedCopyPlaces } from './binaries.ts';
 import { SUPERUSER, clusterMajor, createCluster, giveTo, superuserPassword } from './cluster.ts';
-import { openDataDir } from './data-dir.ts';
+import { clusterOwner, openDataDir } from './data-dir.ts';
 import type { DataDir } from './data-dir.ts';
 import { postgresIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
@@ -31,8 +31,6 @@ export interface EmbeddedOptions {
   readonly settings?: Settings;
   /** Address space of each PostgreSQL process, Linux only. */
   readonly memoryLimitMib?: number;
-  /** Loopback TCP even where a Unix socket would do. */
-  readonly tcp?: boolean;
 }
 
 export interface EmbeddedPostgres extends AsyncDisposable {
@@ -73,13 +71,13 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function listening(dir: DataDir, identity: Identity, tcp: boolean): Promise<Listening> {
+async function listening(dir: DataDir, identity: Identity): Promise<Listening> {
   const socketBytes = Buffer.byteLength(join(dir.socketDir, `.s.PGSQL.${SOCKET_PORT}`));
   if (process.platform === 'win32') {
     const port = await freePort();
     return { host: LOOPBACK, port, settings: { port, listen_addresses: LOOPBACK } };
   }
-  if (tcp || socketBytes > SOCKET_PATH_BYTES) {
+  if (socketBytes > SOCKET_PATH_BYTES) {
     const port = await freePort();
     return {
       host: LOOPBACK,
@@ -106,7 +104,7 @@ async function startListening(
   options: EmbeddedOptions,
 ): Promise<{ postmaster: Postmaster; at: Listening }> {
   for (let attempt = 1; ; attempt += 1) {
-    const at = await listening(base.dir, base.identity, options.tcp ?? false);
+    const at = await listening(base.dir, base.identity);
     try {
       const settings = { ...DEFAULT_SETTINGS, ...options.settings, ...at.settings };
       return { postmaster: await startPostmaster({ ...base, settings }), at };
@@ -160,7 +158,7 @@ async function startIn(
  * @throws HostError CONFLICT when the directory is in use, no PostgreSQL can be run, or it ends at once; the text says why
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
-  const identity = postgresIdentity();
+  const identity = clusterOwner(options.dataDir) ?? postgresIdentity();
   const dir = openDataDir(options.dataDir, identity);
   const lock = lockDataDir(dir.path);
   try {
