@@ -1,0 +1,24 @@
+/**
+ * A self-signed certificate for tests of outbound TLS, good for api.example.test, *.wild.example.test and 127.0.0.1 until the year
+ * 2124. Its key is public and protects nothing.
+ */
+export const TEST_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBwTCCAWegAwIBAgIUTT7AFw9pMRr3M/e4sM2nDdOUenswCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNYnVsa2hlYWQgdGVzdDAgFw0yNjExMjIxNTM5MjhaGA8yMTI2
+MTAyOTE1MzkyOFowGDEWMBQGA1UEAwwNYnVsa2hlYWQgdGVzdDBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABA9+2BxnmUFI6uDhKCBNBRPD04RWIB8ivq/d3VeKnJ24
+nDcKIxtcA+4D4nyv8PEN9mz5mTfY+Pd3MouxkK+TcMajgYwwgYkwHQYDVR0OBBYE
+FFsDeu1JR69xsmsdQmCscYLf5GbuMB8GA1UdIwQYMBaAFFsDeu1JR69xsmsdQmCs
+cYLf5GbuMA8GA1UdEwEB/wQFMAMBAf8wNgYDVR0RBC8wLYIQYXBpLmV4YW1wbGUu
+dGVzdIITKi53aWxkLmV4YW1wbGUudGVzdIcEfwAAATAKBggqhkjOPQQDAgNIADBF
+AiEAqKoxNwB1WkuCUhGIkqRUNM9cv3ReQpM4IpkKEt6/KgcCIHcnCl4rwKeuSXA+
+Ye783fboVQ9afEkOxtx6w0nKRT0Y
+-----END CERTIFICATE-----
+`;
+
+export const TEST_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgorAftfK+8IAvXKhE
+tmw7lp1RGNvQW5r41LBwKyq+eNuhRANCAAQPftgcZ5lBSOrg4SggTQUTw9OEViAf
+Ir6v3d1XipyduJw3CiMbXAPuA+J8r/DxDfZs+Zk32Pj3dzKLsZCvk3DG
+-----END PRIVATE KEY-----
+`;
