@@ -8,8 +8,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { BuildMessage } from './build-message.ts';
 
-/** The properties that the base classes set. */
-const INHERITED: ReadonlySet<string> = new Set([
+/** The properties that the base classes set or answer. */
+export const INHERITED: ReadonlySet<string> = new Set([
   'module_name',
   'module_type',
   'module_version',
@@ -19,6 +19,8 @@ const INHERITED: ReadonlySet<string> = new Set([
   'service_uuid',
   'service_data',
   'tenant',
+  'locale',
+  'task_uuid',
   'auth',
   'config',
   'db',
