@@ -48,7 +48,7 @@ const TABLE: Table = {
   ],
   slackToken: ['FAKECLOUD_SLACK_TOKEN', secret('T')],
   smtpUsername: ['FAKECLOUD_SMTP_USERNAME', (written) => written ?? 'demo'],
-  smtpPassword: ['FAKECLOUD_SMTP_PASSWORD', secret('')],
+  smtpPassword: ['FAKECLOUD_SMTP_PASSWORD', (written) => written ?? freshToken('')],
   smtpAuthRequired: ['FAKECLOUD_SMTP_AUTH_REQUIRED', (written) => written !== 'false'],
   controlToken: ['FAKECLOUD_CONTROL_TOKEN', secret('ctl_')],
   provisioningMs: ['FAKECLOUD_PROVISIONING_MS', whole(5_000, 24 * HOUR_MS)],
