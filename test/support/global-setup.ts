@@ -4,7 +4,7 @@
  * server (CREATEROLE and CREATEDB, no superuser), so that nothing here comes to need more.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +26,8 @@ declare module 'vitest' {
 
 const PREFIX = 'bulkhead-test-postgres-';
 const TEMPLATE = 'bulkhead_template';
+const QUIT_MS = 5_000;
+const QUIT_POLL_MS = 20;
 const HOST_ROLE = 'bulkhead_host';
 const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
 
@@ -45,6 +47,19 @@ function sweep(): void {
   }
 }
 
+/** Stops PostgreSQL without a checkpoint, and blocks until it writes no more: for an exit, which waits for nothing. */
+function quitNow(postgres: EmbeddedPostgres, dataDir: string): void {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  process.kill(postgres.pid, 'SIGQUIT');
+  for (
+    let waitedMs = 0;
+    waitedMs < QUIT_MS && existsSync(join(dataDir, 'pg', 'postmaster.pid'));
+    waitedMs += QUIT_POLL_MS
+  ) {
+    Atomics.wait(never, 0, 0, QUIT_POLL_MS);
+  }
+}
+
 async function prepare(postgres: EmbeddedPostgres): Promise<PgEndpoint> {
   const password = randomBytes(18).toString('base64url');
   await using admin = connectHost(postgres.endpoint(), { max: 1 });
@@ -59,13 +74,12 @@ async function prepare(postgres: EmbeddedPostgres): Promise<PgEndpoint> {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   sweep();
   const dataDir = mkdtempSync(join(tmpdir(), PREFIX));
-  const remove = (): void =>
-    rmSync(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  const remove = (): void => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 });
   let postgres: EmbeddedPostgres | undefined;
   // Ctrl-C ends vitest without its teardown; another one must not end the cleaning up.
   const keepOn = (): void => undefined;
   const abandon = (): void => {
-    if (postgres !== undefined) process.kill(postgres.pid, 'SIGQUIT');
+    if (postgres !== undefined) quitNow(postgres, dataDir);
     remove();
   };
   const teardown = async (): Promise<void> => {
