@@ -1,0 +1,142 @@
+/**
+ * tasks: the host's side of `this.tasks`. A module queues methods of its own class, for its own installation and service, within what
+ * was granted; which tenant, installation and service that is comes from the scope. Only its own tasks are visible to it.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+
+import type { Grant, OpArgument } from '../../sandbox/contract/capabilities.ts';
+import { moduleMethods } from '../../sandbox/contract/kinds/module.ts';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { nearest } from '../../sandbox/contract/grant.ts';
+import { LIMITS } from '../../sandbox/contract/limits.ts';
+import type { Tables } from '../database/tables.ts';
+import { cancelTask } from '../jobs/control.ts';
+import { enqueueTask } from '../jobs/queue.ts';
+import type { NewTask } from '../jobs/queue.ts';
+import type { Broker, Scope } from './broker.ts';
+import { createProgress } from './tasks-progress.ts';
+import { createRate } from './tasks-rate.ts';
+
+export interface TasksDeps {
+  readonly db: Kysely<Tables>;
+  /** Epoch milliseconds. */
+  readonly now?: () => number;
+}
+
+type AddInput = OpArgument<'tasks', 'add'>;
+
+/** Methods that only the host calls, at its own time and in its own transaction; they are no jobs. */
+const HOST_CALLED = new Set(['constructor', ...Object.keys(moduleMethods)]);
+const HOST_CALLED_FAMILY = /^(variables_|controllerClient_)|Callback$/;
+const MAX_DELAY_S = 31_536_000;
+
+function refuseMethod(scope: Scope, method: string): void {
+  if (HOST_CALLED.has(method) || HOST_CALLED_FAMILY.test(method)) {
+    throw new HostError(
+      'BAD_INPUT',
+      `tasks: "${method}" is called by the host only and cannot be queued; name a method of your own, for example "syncJob".`,
+    );
+  }
+  if (scope.methods.has(method)) return;
+  const guess = nearest(method, [...scope.methods]);
+  const hint = guess === undefined ? 'add it to the class' : `did you mean "${guess}"`;
+  throw new HostError('NO_METHOD', `tasks: ${scope.moduleName} has no method "${method}"; ${hint}?`);
+}
+
+function refuseSize(params: AddInput['params']): void {
+  const sizeBytes = Buffer.byteLength(JSON.stringify(params));
+  if (sizeBytes <= LIMITS.taskParamsBytes) return;
+  throw new HostError(
+    'LIMIT',
+    `tasks: params take ${sizeBytes} bytes; ${LIMITS.taskParamsBytes} are allowed. Keep the data in a table and pass its id.`,
+  );
+}
+
+/** When the task is to run; undefined for now. */
+function runAtOf(input: AddInput, now: number): Date | undefined {
+  if (input.delay !== undefined && input.run_at !== undefined) {
+    throw new HostError('BAD_INPUT', 'tasks: give either delay or run_at, not both.');
+  }
+  const wanted =
+    input.delay === undefined ? Date.parse(input.run_at ?? '') : now + Math.round(input.delay * 1_000);
+  if (Number.isNaN(wanted) || wanted <= now) return undefined;
+  if (wanted > now + MAX_DELAY_S * 1_000) {
+    throw new HostError('BAD_INPUT', 'tasks: run_at is more than a year from now.');
+  }
+  return new Date(wanted);
+}
+
+function newTask(scope: Scope, input: AddInput, now: number): NewTask {
+  const runAt = runAtOf(input, now);
+  return {
+    id: randomUUID(),
+    installationId: scope.installationId,
+    serviceId: scope.serviceId,
+    parentId: scope.taskId,
+    method: input.method,
+    params: input.params,
+    tags: input.tags,
+    tries: input.tries,
+    backoffS: input.backoff,
+    timeoutS: input.timeout,
+    maxExceptions: input.maxExceptions,
+    ...(runAt === undefined ? {} : { runAt }),
+  };
+}
+
+export function createTasksBroker({ db, now = Date.now }: TasksDeps): Broker<'tasks'> {
+  const rate = createRate(now);
+  const progress = createProgress(db);
+
+  const refuseRate = (scope: Scope, grant: Grant<'tasks'>): void => {
+    if (rate.allows(scope.installationId, grant.per_minute)) return;
+    throw new HostError(
+      'LIMIT',
+      `tasks: ${grant.per_minute} tasks a minute are granted; ask for more in permissions.tasks.per_minute, or queue fewer, larger ones.`,
+    );
+  };
+  const own = async (scope: Scope, uuid: string) => {
+    const row = await db
+      .selectFrom('tasks')
+      .select(['id', 'method', 'status', 'attempts', 'result', 'tags'])
+      .where('id', '=', uuid)
+      .where('installation_id', '=', scope.installationId)
+      .executeTakeFirst();
+    if (row === undefined) throw new HostError('NOT_FOUND', 'tasks: there is no such task of this module.');
+    return row;
+  };
+
+  return {
+    add: async (scope, input, grant) => {
+      refuseMethod(scope, input.method);
+      refuseSize(input.params);
+      const task = newTask(scope, input, now());
+      refuseRate(scope, grant);
+      scope.used('tasks.per_minute');
+      if (scope.purpose === 'lifecycle') {
+        const uuid = task.id ?? randomUUID();
+        scope.afterSuccess(async () => {
+          await enqueueTask(db, { ...task, id: uuid });
+        });
+        return { uuid, status: 'queued' };
+      }
+      const queued = await enqueueTask(db, { ...task, maxWaiting: LIMITS.tasksQueued });
+      return { uuid: queued.id, status: queued.status };
+    },
+
+    get: async (scope, { uuid }) => {
+      const { id, ...task } = await own(scope, uuid);
+      return { uuid: id, ...task };
+    },
+
+    cancel: async (scope, { uuid }) => {
+      await own(scope, uuid);
+      return cancelTask(db, uuid, 'The task was cancelled by its module.');
+    },
+
+    progress: async (scope, note) => {
+      progress.note(scope, note);
+    },
+  };
+}

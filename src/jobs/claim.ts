@@ -1,0 +1,130 @@
+/**
+ * Taking a task to run it. The claim on the task's row decides who runs it; graphile-worker's lock only delivers. Each change
+ * happens under the installation's lock and is fenced by the attempt's row: a worker that was taken for dead can no longer
+ * write a result. Between a run's record and the task's finish it stands as `processing` without an open attempt: its
+ * method has ended and will not run again, and the finishing hook is due.
+ */
+import { sql } from 'kysely';
+
+import type { WireError } from '../../sandbox/contract/envelope.ts';
+import type { AttemptOutcome } from './outcome.ts';
+import { countRunning, lockPlaces } from './places.ts';
+import type { Places } from './places.ts';
+import { taskFrom } from './task.ts';
+import type { Db, FinalStatus, Task, Trx } from './task.ts';
+
+/** A claimed run. `attempt` counts from 1 within the task's tries. */
+export interface Run {
+  readonly task: Task;
+  readonly attemptId: number;
+  readonly attempt: number;
+}
+
+/** How a task ended, for the finishing hook. `value` is what its method returned; null if it did not return. */
+export interface Finished {
+  readonly status: FinalStatus;
+  readonly value: unknown;
+  readonly error: WireError | null;
+}
+
+export type Claim =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'run'; readonly run: Run }
+  | { readonly kind: 'finish'; readonly task: Task; readonly finished: Finished };
+
+const NONE: Claim = { kind: 'none' };
+
+/** A task and its installation's places, both locked. */
+export interface Held {
+  readonly places: Places;
+  readonly task: Task;
+}
+
+/** The task's row and its installation's lock, for the rest of the transaction. */
+export async function holdTask(trx: Trx, taskId: string): Promise<Held | undefined> {
+  const home = await trx
+    .selectFrom('tasks')
+    .select('installation_id')
+    .where('id', '=', taskId)
+    .executeTakeFirst();
+  if (home === undefined) return undefined;
+  const places = await lockPlaces(trx, home.installation_id);
+  const row = await trx
+    .selectFrom('tasks')
+    .selectAll()
+    .where('id', '=', taskId)
+    .forUpdate()
+    .executeTakeFirst();
+  return places === undefined || row === undefined ? undefined : { places, task: taskFrom(row) };
+}
+
+async function lastAttempt(
+  trx: Trx,
+  taskId: string,
+): Promise<{ outcome: AttemptOutcome | null; number: number } | undefined> {
+  return trx
+    .selectFrom('task_attempts')
+    .select(['outcome', 'number'])
+    .where('task_id', '=', taskId)
+    .orderBy('id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** How a task ended, told from its row and its last run. */
+export function finishedAs(task: Task, outcome: AttemptOutcome | null | undefined): Finished {
+  if (task.status === 'cancelled' || outcome === 'cancelled') {
+    return { status: 'cancelled', value: null, error: task.error };
+  }
+  return { status: outcome === 'completed' ? 'completed' : 'failed', value: task.result, error: task.error };
+}
+
+/**
+ * Takes a task to run it, if that is right now. A task beyond its installation's places becomes `pending` and waits for one.
+ * A task that another worker runs, or ran when it died, is left to that worker, or to the recovery.
+ */
+export async function claimTask(db: Db, taskId: string): Promise<Claim> {
+  return db.transaction().execute(async (trx) => {
+    const held = await holdTask(trx, taskId);
+    if (held === undefined || held.task.finishedAt !== null) return NONE;
+    const { task, places } = held;
+    const last = await lastAttempt(trx, taskId);
+    const isOpen = last !== undefined && last.outcome === null;
+    switch (task.status) {
+      case 'cancelled':
+      case 'processing':
+        return isOpen ? NONE : { kind: 'finish', task, finished: finishedAs(task, last?.outcome) };
+      case 'queued':
+      case 'pending': {
+        if ((await countRunning(trx, places)) < places.limit) return startRun(trx, task, last?.number ?? 0);
+        await trx.updateTable('tasks').set({ status: 'pending' }).where('id', '=', taskId).execute();
+        return NONE;
+      }
+      case 'completed':
+      case 'failed':
+      case 'duplicate':
+        return NONE;
+      default:
+        return task.status satisfies never;
+    }
+  });
+}
+
+async function startRun(trx: Trx, task: Task, runsBefore: number): Promise<Claim> {
+  const row = await trx
+    .updateTable('tasks')
+    .set({
+      status: 'processing',
+      attempts: task.attempts + 1,
+      started_at: sql<Date>`coalesce(started_at, clock_timestamp())`,
+    })
+    .where('id', '=', task.id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  const { id: attemptId } = await trx
+    .insertInto('task_attempts')
+    .values({ task_id: task.id, number: runsBefore + 1 })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return { kind: 'run', run: { task: taskFrom(row), attemptId, attempt: row.attempts } };
+}

@@ -1,0 +1,191 @@
+/**
+ * What a worker does with one job: claim the task, run its method, record the outcome, call the finishing hook, finish. How the
+ * method is run is injected (`runTask` enters the sandbox); here it is only bounded: by the task's timeout, by a cancel from any
+ * process, and by the worker's own stop.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import * as v from 'valibot';
+
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { claimTask } from './claim.ts';
+import type { Finished, Run } from './claim.ts';
+import { finishTask } from './finish.ts';
+import type { Apply } from './finish.ts';
+import { addJob } from './graphile.ts';
+import { JOB_LIMITS } from './limits.ts';
+import type { JobTiming } from './limits.ts';
+import { reasonOf } from './log.ts';
+import type { JobLog } from './log.ts';
+import type { StopCause, TaskOutcome } from './outcome.ts';
+import { recordOutcome } from './record.ts';
+import type { Db, Task } from './task.ts';
+
+/** Runs a task's method. Must end soon after the signal aborts; whatever it then says is read by the signal's cause. */
+export type RunTask = (
+  task: Task,
+  run: { readonly attempt: number; readonly signal: AbortSignal },
+) => Promise<TaskOutcome>;
+
+/**
+ * Called when a task has ended for good, before it is final in the database. At least once: after a crash it is called again, so
+ * what it does outside must bear repeating. What it returns is run in the transaction that makes the end final: exactly once.
+ * A hook that throws is tried again some times, later each time; then the task is finished without it.
+ */
+export type OnFinished = (task: Task, finished: Finished) => Promise<Apply | undefined>;
+
+export interface ExecutorOptions {
+  readonly db: Db;
+  readonly runTask: RunTask;
+  readonly onFinished: OnFinished | undefined;
+  readonly timing: JobTiming;
+  readonly log: JobLog;
+}
+
+export interface Executor {
+  /** Does all there is to do for one job. Rejects only if the database cannot be written to. */
+  readonly handle: (payload: unknown) => Promise<void>;
+  readonly running: () => readonly string[];
+  readonly cancel: (taskId: string) => void;
+  /** Interrupts what runs now; what runs later is not concerned. */
+  readonly interruptAll: () => void;
+}
+
+const Payload = v.object({ task: v.pipe(v.string(), v.uuid()), hookFailures: v.optional(v.number(), 0) });
+
+/** Waits between tries of a write that must not be lost: the method has run already. About half a minute in all. */
+const WRITE_RETRIES_MS = [50, 200, 1_000, 5_000, 10_000, 15_000] as const;
+
+function stopWith(controller: AbortController, cause: StopCause): void {
+  controller.abort(new HostError(cause, 'The run was told to stop.'));
+}
+
+/** AbortSignal.timeout's own reason is a DOMException; the other two are ours. */
+function causeOf(signal: AbortSignal): StopCause | null {
+  if (!signal.aborted) return null;
+  const reason: unknown = signal.reason;
+  if (!(reason instanceof HostError)) return 'TIMEOUT';
+  return reason.code === 'CANCELLED' ? 'CANCELLED' : 'INTERRUPTED';
+}
+
+async function insist<T>(work: () => Promise<T>, log: JobLog): Promise<T> {
+  for (const delayMs of WRITE_RETRIES_MS) {
+    try {
+      return await work();
+    } catch (error) {
+      log('warning', `The end of a task could not be written, trying again: ${reasonOf(error)}`);
+      await sleep(delayMs);
+    }
+  }
+  return work();
+}
+
+/** Calls `late` once the signal has been aborted for `delayMs`, unless cleared before. */
+function afterAbort(signal: AbortSignal, delayMs: number, late: () => void): { clear(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const begin = (): void => {
+    timer = setTimeout(late, delayMs);
+  };
+  if (signal.aborted) begin();
+  else signal.addEventListener('abort', begin, { once: true });
+  return {
+    clear: () => {
+      signal.removeEventListener('abort', begin);
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function runBounded(options: ExecutorOptions, run: Run, signal: AbortSignal): Promise<TaskOutcome> {
+  const { log, timing, runTask } = options;
+  const startedAt = performance.now();
+  const failed = (code: 'INTERNAL' | StopCause, message: string): TaskOutcome => ({
+    kind: 'failed',
+    error: { code, message },
+    cpuUs: 0,
+    wallMs: performance.now() - startedAt,
+  });
+  const abandoned = Promise.withResolvers<TaskOutcome>();
+  const patience = afterAbort(signal, timing.abandonMs, () => {
+    log('error', `Task ${run.task.id} did not end when told to; it is given up.`);
+    abandoned.resolve(failed(causeOf(signal) ?? 'INTERRUPTED', 'The run did not end when told to.'));
+  });
+  const ran = async (): Promise<TaskOutcome> => runTask(run.task, { attempt: run.attempt, signal });
+  try {
+    return await Promise.race([ran(), abandoned.promise]);
+  } catch (error) {
+    log('error', `Task ${run.task.id} could not be run: ${reasonOf(error)}`, { error });
+    return failed('INTERNAL', 'The task could not be run; the cause is in the operator’s log.');
+  } finally {
+    patience.clear();
+  }
+}
+
+async function callHook(
+  options: ExecutorOptions,
+  task: Task,
+  finished: Finished,
+  failures: number,
+): Promise<void> {
+  const { db, log, onFinished, timing } = options;
+  try {
+    const apply = await onFinished?.(task, finished);
+    await finishTask(db, task, finished, apply);
+  } catch (error) {
+    const inARow = failures + 1;
+    log('error', `The end of task ${task.id} could not be handled (${inARow}): ${reasonOf(error)}`, {
+      error,
+    });
+    if (inARow >= JOB_LIMITS.hookTries) {
+      await insist(async () => finishTask(db, task, finished, undefined), log);
+      return;
+    }
+    const delayS = timing.hookRetryS * JOB_LIMITS.hookRetryGrowth ** failures;
+    const runAt = new Date(Date.now() + delayS * 1_000);
+    const later = { taskId: task.id, runAt, priority: 0, hookFailures: inARow };
+    await insist(async () => db.transaction().execute(async (trx) => addJob(trx, later)), log);
+  }
+}
+
+export function createExecutor(options: ExecutorOptions): Executor {
+  const { db, log } = options;
+  const stops = new Map<string, AbortController>();
+
+  const work = async (taskId: string, hookFailures: number, stop: AbortController): Promise<void> => {
+    const claim = await claimTask(db, taskId);
+    if (claim.kind === 'none') return;
+    if (claim.kind === 'finish') {
+      await callHook(options, claim.task, claim.finished, hookFailures);
+      return;
+    }
+    const { run } = claim;
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(run.task.timeoutS * 1_000)]);
+    const outcome = await runBounded(options, run, signal);
+    const recorded = await insist(async () => recordOutcome(db, run, outcome, causeOf(signal)), log);
+    if (recorded.kind === 'finish') await callHook(options, recorded.task, recorded.finished, 0);
+    if (recorded.kind === 'lost') {
+      log('warning', `Task ${taskId} was taken over by another worker; what it returned here is dropped.`);
+    }
+  };
+
+  return {
+    handle: async (payload) => {
+      const { task: taskId, hookFailures } = v.parse(Payload, payload);
+      const stop = new AbortController();
+      // Before the claim: a cancel may be announced while the claim is still on its way back to us.
+      stops.set(taskId, stop);
+      try {
+        await work(taskId, hookFailures, stop);
+      } finally {
+        if (stops.get(taskId) === stop) stops.delete(taskId);
+      }
+    },
+    running: () => [...stops.keys()],
+    cancel: (taskId) => {
+      const stop = stops.get(taskId);
+      if (stop !== undefined) stopWith(stop, 'CANCELLED');
+    },
+    interruptAll: () => {
+      for (const stop of stops.values()) stopWith(stop, 'INTERRUPTED');
+    },
+  };
+}

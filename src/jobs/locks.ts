@@ -1,0 +1,9 @@
+/** First keys of our two-part advisory locks in the host's database, one a purpose; the second is a hash of what is locked. */
+export const LOCKS = Object.freeze({
+  /** Held for a transaction by whoever changes the status of an installation's tasks. */
+  installationTasks: 1_148_218,
+  /** Held by a worker on its own connection for as long as it lives. */
+  worker: 1_148_219,
+  /** Held for a transaction by the one process that looks for orphans. */
+  sweep: 1_148_220,
+});
