@@ -95,6 +95,8 @@ create table installations (
   tenant_id uuid not null references tenants on delete cascade,
   module_id uuid not null references modules,
   version_id uuid not null references module_versions,
+  -- A newer version that waits for the admin's consent; the old one goes on meanwhile (status restricted).
+  pending_version_id uuid references module_versions,
   status text not null default 'inactive' check (status in ('inactive', 'active', 'restricted', 'error')),
   status_reason text,
   -- What the tenant's admin granted (contract: grant.ts, Grants). Empty until consent.

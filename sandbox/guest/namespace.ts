@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { Controller, Module, Plugin, Product, type Runtime } from './base.ts';
 import { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError } from './errors.ts';
 import { abort, download, html, json, redirect, response } from './replies.ts';
+import { escapeHtml, stripTags, versionCompare } from './text.ts';
 import { rules, v, validate } from './validate.ts';
 import { columnHelpers } from './namespace-db.ts';
 
@@ -30,31 +31,6 @@ const shared = {
   stripTags,
   escapeHtml,
 } as const;
-
-/** Compares two semantic versions: versionCompare('1.2.0', '1.10.0', '<') is true. */
-export function versionCompare(a: string, b: string, operator: '<' | '<=' | '=' | '>=' | '>' = '='): boolean {
-  const left = a.split(/[.-]/).map(Number);
-  const right = b.split(/[.-]/).map(Number);
-  let order = 0;
-  for (let index = 0; index < 3 && order === 0; index++)
-    order = Math.sign((left[index] ?? 0) - (right[index] ?? 0));
-  return { '<': order < 0, '<=': order <= 0, '=': order === 0, '>=': order >= 0, '>': order > 0 }[operator];
-}
-
-export function stripTags(text: string): string {
-  return text.replace(/<[^>]*>/g, '');
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
-}
 
 /** One namespace for one invocation. The base classes are made when they are first asked for. */
 export function createNamespace(runtime: Runtime): object {

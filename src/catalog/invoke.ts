@@ -35,6 +35,8 @@ export interface InvokeOptions {
     readonly permissions: readonly string[];
   } | null;
   readonly fromVersion?: string;
+  /** Another version than the one in force: the new one's update(). */
+  readonly versionId?: string;
   readonly wallMs?: number;
   readonly signal?: AbortSignal;
   /** Looks at the results before anything is committed; what it returns makes the invocation a failure. */
@@ -122,7 +124,11 @@ function checkState(installation: Installation, purpose: Purpose): void {
 }
 
 async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoked> {
-  const installation = await deps.installations.get(options.installationId);
+  const current = await deps.installations.get(options.installationId);
+  const installation =
+    options.versionId === undefined
+      ? current
+      : { ...current, version: await deps.versions.get(options.versionId) };
   checkState(installation, options.purpose);
   const context = await buildContext(deps, installation, options);
   const bounds = BOUNDS[options.purpose];

@@ -1,0 +1,36 @@
+/**
+ * What module authors import from 'bulkhead', for the type checker: at run time the guest's namespace (namespace.ts) answers instead, with
+ * the classes bound to the invocation, which is why their constructors take no arguments here.
+ */
+import {
+  Controller as BaseController,
+  Module as BaseModule,
+  Plugin as BasePlugin,
+  Product as BaseProduct,
+} from './base.ts';
+
+type AnyTables = Record<string, Record<string, unknown>>;
+
+export declare abstract class Module<Tables = AnyTables> extends BaseModule<Tables> {
+  constructor();
+}
+export declare abstract class Product<Tables = AnyTables> extends BaseProduct<Tables> {
+  constructor();
+}
+export declare abstract class Plugin<Tables = AnyTables> extends BasePlugin<Tables> {
+  constructor();
+}
+export declare abstract class Controller<Tables = AnyTables> extends BaseController<Tables> {
+  constructor();
+}
+
+export type { ActionAnswer, Data, SaveAnswer, Tabs } from './base.ts';
+export type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
+export type { IncomingRequest } from './request.ts';
+export type { Reply } from './replies.ts';
+export type { StepInfo, StepOptions } from './step.ts';
+export type { Validated } from './validate.ts';
+export { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError } from './errors.ts';
+export { abort, download, html, json, redirect, response } from './replies.ts';
+export { rules, v, validate } from './validate.ts';
+export { escapeHtml, stripTags, versionCompare } from './text.ts';

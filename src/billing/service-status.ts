@@ -1,0 +1,102 @@
+/**
+ * The two statuses of a service. A module sets provision_status (a closed set, never taken unchecked from anywhere); the host derives
+ * service.status from it, so that nothing is billed before it runs: a service turns active when it is first completed.
+ */
+import { sql, type Selectable } from 'kysely';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { PROVISION_STATUSES, SERVICE_STATUSES } from '../../sandbox/contract/capabilities/service.ts';
+import type { ServicesTable } from '../database/tables.ts';
+import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
+
+export type ProvisionStatus = (typeof PROVISION_STATUSES)[number];
+export type ServiceStatus = (typeof SERVICE_STATUSES)[number];
+
+/** What a provision status makes of the service; statuses not named here leave it as it is. */
+const DERIVED: Partial<
+  Record<
+    ProvisionStatus,
+    {
+      status: ServiceStatus;
+      from: readonly ServiceStatus[];
+      stamp: 'activated_at' | 'suspended_at' | 'terminated_at';
+    }
+  >
+> = {
+  completed: { status: 'active', from: ['pending', 'suspended', 'manual'], stamp: 'activated_at' },
+  suspended: { status: 'suspended', from: ['active', 'pending'], stamp: 'suspended_at' },
+  terminated: {
+    status: 'terminated',
+    from: ['pending', 'active', 'suspended', 'manual', 'fraud'],
+    stamp: 'terminated_at',
+  },
+};
+
+/**
+ * Sets the provision status and what follows from it, with a line in the service's history for each change.
+ * @param actor who did it, for the timeline: 'host', 'admin', or the module's method
+ * @throws HostError NOT_FOUND, CONFLICT for a service that was terminated
+ */
+export async function setProvisionStatus(
+  db: Db,
+  serviceId: string,
+  next: ProvisionStatus,
+  actor: string,
+): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    const row = await lockService(trx, serviceId);
+    if (row.status === 'terminated' && next !== 'terminated')
+      throw new HostError(
+        'CONFLICT',
+        'The service was terminated; its provision status cannot change any more.',
+      );
+    if (row.provision_status !== next) {
+      await trx.updateTable('services').set({ provision_status: next }).where('id', '=', serviceId).execute();
+      await change(trx, serviceId, 'provision_status', row.provision_status, next, actor);
+    }
+    await derive(trx, row, next, actor);
+  });
+}
+
+async function derive(
+  trx: Trx,
+  row: Selectable<ServicesTable>,
+  provision: ProvisionStatus,
+  actor: string,
+): Promise<void> {
+  const derived = DERIVED[provision];
+  if (derived === undefined || !derived.from.includes(row.status)) return;
+  const stamped = derived.stamp === 'activated_at' && row.activated_at !== null;
+  await trx
+    .updateTable('services')
+    .set({ status: derived.status, ...(stamped ? {} : { [derived.stamp]: new Date() }) })
+    .where('id', '=', row.id)
+    .execute();
+  await change(trx, row.id, 'status', row.status, derived.status, actor);
+}
+
+export async function lockService(trx: Trx, serviceId: string): Promise<Selectable<ServicesTable>> {
+  const row = await trx
+    .selectFrom('services')
+    .selectAll()
+    .where('id', '=', serviceId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
+  return row;
+}
+
+/** One line of a service's history; listeners (the live timeline) are told. */
+export async function change(
+  trx: Trx,
+  serviceId: string,
+  field: 'status' | 'provision_status' | 'product',
+  before: string | null,
+  after: string,
+  actor: string,
+): Promise<void> {
+  await trx
+    .insertInto('service_changes')
+    .values({ service_id: serviceId, field, old_value: before, new_value: after, actor })
+    .execute();
+  await sql`select pg_notify('bulkhead_service', ${serviceId})`.execute(trx);
+}

@@ -1,0 +1,344 @@
+/** What an admin does with modules: find, install, grant, enable, configure, update, switch off. The panel's use cases for modules. */
+import type { Kysely } from 'kysely';
+import semver from 'semver';
+import { capabilities } from '../../sandbox/contract/capabilities.ts';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { type Ask, grantsFrom } from '../../sandbox/contract/grant.ts';
+import type { Tables } from '../database/tables.ts';
+import type { Flows } from '../flows/executor.ts';
+import type { Vault } from '../secrets/vault.ts';
+import type { Catalog, FormResult, FormView, StoreEntry, StorePage } from '../web/deps.ts';
+import { checkFields } from './fields.ts';
+import { consentLines, consentOf, missingMandatory, readUses } from './consent.ts';
+import type { Installations } from './installations.ts';
+import type { Invoker } from './invoke.ts';
+import { createProducts } from './products.ts';
+import type { Version, Versions } from './versions.ts';
+
+export interface CatalogDeps {
+  readonly db: Kysely<Tables>;
+  readonly versions: Versions;
+  readonly installations: Installations;
+  readonly invoker: Invoker;
+  readonly vault: Vault;
+  readonly flows: Flows;
+}
+
+export function createCatalog(deps: CatalogDeps): Catalog {
+  return {
+    search: (text) => search(deps, text),
+    modulePage: (moduleId) => modulePage(deps, moduleId),
+    install: (input) => install(deps, input),
+    consent: (installationId) => consent(deps, installationId),
+    grant: (input) => grant(deps, input),
+    enable: (installationId) => enable(deps, installationId),
+    disable: (installationId) => runFlow(deps, 'disable', installationId),
+    uninstall: (installationId) => uninstall(deps, installationId),
+    purge: (installationId) => purge(deps, installationId),
+    unpause: (installationId) => unpause(deps, installationId),
+    update: (input) => update(deps, input),
+    settings: (installationId) => settings(deps, installationId),
+    saveSettings: (input) => saveSettings(deps, input),
+    ...createProducts(deps),
+  };
+}
+
+/** Published versions, newest first within each module. */
+async function publishedVersions(
+  deps: CatalogDeps,
+  moduleId?: string,
+): Promise<{ version: Version; publishedAt: Date }[]> {
+  let query = deps.db
+    .selectFrom('module_versions')
+    .select(['id', 'published_at'])
+    .where('status', '=', 'published');
+  if (moduleId !== undefined) query = query.where('module_id', '=', moduleId);
+  const rows = await query.execute();
+  const versions = await Promise.all(
+    rows.map(async (row) => ({ version: await deps.versions.get(row.id), publishedAt: row.published_at })),
+  );
+  return versions.sort((a, b) => semver.rcompare(a.version.version, b.version.version));
+}
+
+function entryOf({ version, publishedAt }: { version: Version; publishedAt: Date }): StoreEntry {
+  const { manifest } = version;
+  return {
+    moduleId: version.moduleId,
+    publisher: version.publisher,
+    type: version.type,
+    name: version.name,
+    title: manifest.title,
+    description: manifest.description,
+    icon: manifest.icon,
+    version: version.version,
+    versionId: version.id,
+    publishedAt,
+  };
+}
+
+async function search(deps: CatalogDeps, text: string): Promise<StoreEntry[]> {
+  const newest = new Map<string, StoreEntry>();
+  for (const found of await publishedVersions(deps))
+    if (!newest.has(found.version.moduleId)) newest.set(found.version.moduleId, entryOf(found));
+  const wanted = text.trim().toLowerCase();
+  const holds = (entry: StoreEntry): boolean =>
+    [entry.title, entry.name, entry.publisher, entry.description, entry.type].some((part) =>
+      part.toLowerCase().includes(wanted),
+    );
+  return [...newest.values()].filter(holds).sort((a, b) => a.title.localeCompare(b.title));
+}
+
+async function modulePage(deps: CatalogDeps, moduleId: string): Promise<StorePage> {
+  const newest = (await publishedVersions(deps, moduleId))[0];
+  if (newest === undefined) throw new HostError('NOT_FOUND', 'There is no such module in the store.');
+  const publisher = await deps.db
+    .selectFrom('publishers')
+    .selectAll()
+    .where('name', '=', newest.version.publisher)
+    .executeTakeFirstOrThrow();
+  const versions = await deps.db
+    .selectFrom('module_versions as version')
+    .innerJoin('packages as package', 'package.sha256', 'version.package_sha256')
+    .select([
+      'version.id',
+      'version.version',
+      'version.status',
+      'version.published_at as publishedAt',
+      'package.size_bytes as sizeBytes',
+    ])
+    .where('version.module_id', '=', moduleId)
+    .execute();
+  const { manifest, declaration } = newest.version;
+  return {
+    ...entryOf(newest),
+    fingerprint: publisher.fingerprint,
+    pinnedAt: publisher.pinned_at,
+    author: manifest.author,
+    website: manifest.website,
+    versions: versions.sort((a, b) => semver.rcompare(a.version, b.version)),
+    lines: consentLines(manifest.asks, {}, new Map()),
+    warnings: declaration.warnings,
+  };
+}
+
+async function install(
+  deps: CatalogDeps,
+  input: { tenantId: string; versionId: string },
+): Promise<{ installationId: string }> {
+  const version = await deps.versions.get(input.versionId);
+  const same = await deps.db
+    .selectFrom('installations as installation')
+    .innerJoin('modules as module', 'module.id', 'installation.module_id')
+    .select('installation.id')
+    .where('installation.tenant_id', '=', input.tenantId)
+    .where('module.type', '=', version.type)
+    .where('module.name', '=', version.name)
+    .executeTakeFirst();
+  if (same !== undefined)
+    throw new HostError('CONFLICT', `${version.type}/${version.name} is installed already.`);
+  // Only what is published may be installed, whatever id came with the request.
+  const published = await deps.db
+    .selectFrom('module_versions')
+    .select('module_id')
+    .where('id', '=', input.versionId)
+    .where('status', '=', 'published')
+    .executeTakeFirst();
+  const row =
+    published &&
+    (await deps.db
+      .insertInto('installations')
+      .values({ tenant_id: input.tenantId, module_id: published.module_id, version_id: input.versionId })
+      .onConflict((conflict) => conflict.columns(['tenant_id', 'module_id']).doNothing())
+      .returning('id')
+      .executeTakeFirst());
+  if (row === undefined)
+    throw new HostError(
+      'CONFLICT',
+      `${version.type}/${version.name} ${version.version} cannot be installed: it is not published.`,
+    );
+  return { installationId: row.id };
+}
+
+interface Waiting {
+  readonly version: Version;
+  readonly asks: readonly Ask[];
+}
+
+/** The version whose asks the admin answers: the waiting one, if there is one. */
+async function wanted(deps: CatalogDeps, installationId: string): Promise<Waiting> {
+  const row = await deps.db
+    .selectFrom('installations')
+    .select(['version_id', 'pending_version_id'])
+    .where('id', '=', installationId)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such installation.');
+  const version = await deps.versions.get(row.pending_version_id ?? row.version_id);
+  return { version, asks: version.manifest.asks };
+}
+
+async function consent(deps: CatalogDeps, installationId: string): Promise<ReturnType<typeof consentOf>> {
+  const [{ version, asks }, installation, uses] = await Promise.all([
+    wanted(deps, installationId),
+    deps.installations.get(installationId),
+    readUses(deps.db, installationId),
+  ]);
+  const before = version.id === installation.version.id ? undefined : installation.version.manifest.asks;
+  return {
+    ...consentOf(version.version, asks, installation.grants, uses),
+    lines: consentLines(asks, installation.grants, uses, before),
+  };
+}
+
+async function grant(deps: CatalogDeps, input: Parameters<Catalog['grant']>[0]): Promise<void> {
+  const { asks } = await wanted(deps, input.installationId);
+  const grants = grantsFrom(asks, input.answers, capabilities);
+  await deps.db
+    .updateTable('installations')
+    .set({ grants, granted_by: input.accountId, granted_at: new Date() })
+    .where('id', '=', input.installationId)
+    .execute();
+  await deps.installations.changed(input.installationId);
+}
+
+async function enable(deps: CatalogDeps, installationId: string): Promise<void> {
+  const [{ version, asks }, installation] = await Promise.all([
+    wanted(deps, installationId),
+    deps.installations.get(installationId),
+  ]);
+  const missing = missingMandatory(asks, installation.grants);
+  if (missing.length > 0)
+    throw new HostError(
+      'NOT_GRANTED',
+      `Not granted yet: ${missing.join(', ')}. Grant these, or leave the module off.`,
+      { data: { missing } },
+    );
+  if (version.id !== installation.version.id) {
+    await runFlow(deps, 'update', installationId, {
+      fromVersion: installation.version.version,
+      toVersionId: version.id,
+    });
+    return;
+  }
+  if (installation.status === 'active') throw new HostError('CONFLICT', 'The module is enabled already.');
+  await runFlow(deps, 'enable', installationId);
+}
+
+async function runFlow(
+  deps: CatalogDeps,
+  kind: string,
+  installationId: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const { tenant } = await deps.installations.get(installationId);
+  await deps.flows.run({
+    kind,
+    subject: `installation:${installationId}`,
+    tenantId: tenant.id,
+    state: { installationId, ...more },
+  });
+}
+
+async function update(
+  deps: CatalogDeps,
+  input: { installationId: string; versionId: string },
+): Promise<void> {
+  const [installation, next] = await Promise.all([
+    deps.installations.get(input.installationId),
+    deps.versions.get(input.versionId),
+  ]);
+  if (
+    next.moduleId !== installation.version.moduleId ||
+    semver.lte(next.version, installation.version.version)
+  ) {
+    throw new HostError('CONFLICT', `${next.version} is not a newer version of this module.`);
+  }
+  const status = await deps.db
+    .selectFrom('module_versions')
+    .select('status')
+    .where('id', '=', next.id)
+    .executeTakeFirstOrThrow();
+  if (status.status !== 'published') throw new HostError('CONFLICT', `${next.version} is not published.`);
+  await deps.db
+    .updateTable('installations')
+    .set({
+      pending_version_id: next.id,
+      status: 'restricted',
+      status_reason: `Version ${next.version} waits for your consent; ${installation.version.version} goes on meanwhile.`,
+    })
+    .where('id', '=', input.installationId)
+    .execute();
+  await deps.installations.changed(input.installationId);
+}
+
+async function requireOff(deps: CatalogDeps, installationId: string): Promise<void> {
+  const installation = await deps.installations.get(installationId);
+  if (installation.status === 'active' || installation.status === 'restricted')
+    throw new HostError('CONFLICT', 'Disable the module first; its data stays until you purge it.');
+}
+
+async function uninstall(deps: CatalogDeps, installationId: string): Promise<void> {
+  await requireOff(deps, installationId);
+  const used = await deps.db
+    .selectFrom('products')
+    .select('name')
+    .where('installation_id', '=', installationId)
+    .executeTakeFirst();
+  if (used !== undefined)
+    throw new HostError(
+      'CONFLICT',
+      `The product “${used.name}” belongs to this module; its services would be orphaned.`,
+    );
+  const { schemaName } = await deps.installations.get(installationId);
+  if (schemaName !== null)
+    throw new HostError(
+      'CONFLICT',
+      'The module still has data. Export what you need, purge it, and uninstall it then.',
+    );
+  await deps.db.deleteFrom('installations').where('id', '=', installationId).execute();
+  await deps.installations.changed(installationId);
+}
+
+async function purge(deps: CatalogDeps, installationId: string): Promise<void> {
+  await requireOff(deps, installationId);
+  await runFlow(deps, 'purge', installationId);
+}
+
+async function unpause(deps: CatalogDeps, installationId: string): Promise<void> {
+  await deps.db
+    .updateTable('installations')
+    .set({ paused_at: null, paused_reason: null })
+    .where('id', '=', installationId)
+    .execute();
+  await deps.installations.changed(installationId);
+}
+
+async function settings(deps: CatalogDeps, installationId: string): Promise<FormView> {
+  const [installation, secrets] = await Promise.all([
+    deps.installations.get(installationId),
+    deps.vault.handles(installationId),
+  ]);
+  const fields = installation.version.manifest.settings;
+  return {
+    fields,
+    values: { ...installation.version.manifest.config, ...installation.settings },
+    secretsSet: Object.keys(secrets),
+  };
+}
+
+async function saveSettings(
+  deps: CatalogDeps,
+  input: Parameters<Catalog['saveSettings']>[0],
+): Promise<FormResult> {
+  const installation = await deps.installations.get(input.installationId);
+  const { values, secrets, errors } = checkFields(installation.version.manifest.settings, input.values);
+  if (Object.keys(errors).length > 0) return { ok: false, errors };
+  for (const [name, value] of Object.entries(secrets))
+    await deps.vault.put(input.installationId, name, value);
+  await deps.db
+    .updateTable('installations')
+    .set({ settings: values })
+    .where('id', '=', input.installationId)
+    .execute();
+  await deps.installations.changed(input.installationId);
+  return { ok: true };
+}
