@@ -153,14 +153,16 @@ export async function startPostmaster(options: PostmasterOptions): Promise<Postm
     await watchdogEnded;
     return code;
   });
-  await untilReady(child, exited, log).catch(async (error: unknown) => {
+  let stopping: Promise<void> | undefined;
+  // What PostgreSQL says about a stop that was asked for is no news.
+  const tell = (line: string): void => (stopping === undefined ? log(line) : undefined);
+  await untilReady(child, exited, tell).catch(async (error: unknown) => {
     await dismissed;
     throw error;
   });
 
   // From here on the host may end without stop(): the watchdog then does it.
   for (const handle of [child, child.stderr, watchdog, watchdog.stdin]) unref(handle);
-  let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     child.ref();
     watchdog.ref();

@@ -19,6 +19,7 @@ export const DEFAULT_SETTINGS: Settings = {
   temp_file_limit: '1GB',
   // One query, one core; parallel workers also need more of /dev/shm than a container has.
   max_parallel_workers_per_gather: 0,
+  max_logical_replication_workers: 0,
   jit: 'off',
   // Levels are ordered ERROR < LOG: strangers' failing statements, and the data in them, stay out of the log.
   log_min_messages: 'log',
