@@ -1,7 +1,4 @@
 /** The control API from the outside: what tests and the demo hold in their hands. Every answer is parsed, none is trusted. */
-import { deliveryShape } from './stripe-webhooks.ts';
-import type { Delivery, WebhookPolicy } from './stripe-webhooks.ts';
-import { DEFAULT_POLICY } from './stripe-webhooks.ts';
 import { faultShape } from './faults.ts';
 import type { Fault, FaultInput } from './faults.ts';
 import { effectShape, requestEntryShape } from './ledger.ts';
@@ -13,6 +10,8 @@ import { integer, list, object, record, text, unknown } from './shape.ts';
 import type { Shape } from './shape.ts';
 import { slackMessageShape } from './slack.ts';
 import type { SlackMessage } from './slack.ts';
+import { DEFAULT_POLICY, deliveryShape } from './webhook-shapes.ts';
+import type { Delivery, WebhookPolicy } from './webhook-shapes.ts';
 
 const nothing: Shape<void> = () => undefined;
 

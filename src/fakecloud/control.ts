@@ -12,7 +12,7 @@ import { sameSecret } from './secrets.ts';
 import { integer, list, nullable, object, ShapeError, text, withDefault } from './shape.ts';
 import type { Shape } from './shape.ts';
 import { accountOf } from './stripe-store.ts';
-import { webhookPolicyShape } from './stripe-webhooks.ts';
+import { webhookPolicyShape } from './webhook-shapes.ts';
 
 const MAX_DELAY_MS = 24 * 3_600_000;
 

@@ -5,20 +5,19 @@
 import { Hono } from 'hono';
 import type { Context } from 'hono';
 import { cloudError } from './area-error.ts';
-import { findImage, IMAGES, imageJson, REGIONS, regionJson, SIZES, sizeJson } from './cloud-catalogue.ts';
+import { IMAGES, imageJson, REGIONS, regionJson, SIZES, sizeJson } from './cloud-catalogue.ts';
 import type { Consoles } from './console-page.ts';
 import { planAction } from './droplet-actions.ts';
+import { answer, page, parseJson, refused } from './droplet-http.ts';
 import { actionJson, dropletJson, snapshotJson } from './droplet-json.ts';
-import type { Droplet, DropletStore, NewDroplet } from './droplet-store.ts';
+import { readNewDroplet } from './droplet-read.ts';
+import type { Droplet, DropletStore } from './droplet-store.ts';
 import type { CloudEnv } from './env.ts';
-import type { Replay, Replays } from './idempotency.ts';
-import { FAKECLOUD_LIMITS } from './limits.ts';
+import type { Replays } from './idempotency.ts';
 import { metricsOf } from './metrics.ts';
 import { sameSecret } from './secrets.ts';
-import { isRecord } from './shape.ts';
 
 const NOT_FOUND = 'The resource you were accessing could not be found.';
-const MAX_TAGS = 50;
 
 export interface CloudParts {
   readonly store: DropletStore;
@@ -50,23 +49,17 @@ export function cloudRoutes(parts: CloudParts): Hono<CloudEnv> {
     return action === undefined ? cloudError(404, NOT_FOUND) : c.json({ action: actionJson(action) });
   });
   addDropletRoutes(app, parts);
+  addOneDropletRoutes(app, parts);
   app.all('*', () => cloudError(404, NOT_FOUND));
   return app;
 }
 
 function addDropletRoutes(app: Hono<CloudEnv>, parts: CloudParts): void {
   const { store, replays } = parts;
-  const withDroplet =
-    (handle: (c: Context<CloudEnv>, droplet: Droplet) => Response | Promise<Response>) =>
-    (c: Context<CloudEnv>) => {
-      const droplet = store.droplet(Number(c.req.param('id')));
-      return droplet === undefined ? cloudError(404, NOT_FOUND) : handle(c, droplet);
-    };
-
   app.post('/droplets', async (c) => {
     const body = await c.req.text();
-    const wanted = readNewDroplet(body);
-    if (typeof wanted === 'string') return refusal(wanted);
+    const wanted = readNewDroplet(parseJson(body));
+    if (typeof wanted === 'string') return cloudError(422, wanted);
     const replay = replays.once('v2/droplets', c.req.header('idempotency-key') ?? null, body, () => {
       if (store.droplets().length >= parts.dropletLimit) {
         return refused('creating this/these droplet(s) will exceed your droplet limit');
@@ -89,6 +82,16 @@ function addDropletRoutes(app: Hono<CloudEnv>, parts: CloudParts): void {
       found.map((droplet) => dropletJson(store, droplet)),
     );
   });
+}
+
+function addOneDropletRoutes(app: Hono<CloudEnv>, parts: CloudParts): void {
+  const { store, replays } = parts;
+  const withDroplet =
+    (handle: (c: Context<CloudEnv>, droplet: Droplet) => Response | Promise<Response>) =>
+    (c: Context<CloudEnv>) => {
+      const droplet = store.droplet(Number(c.req.param('id')));
+      return droplet === undefined ? cloudError(404, NOT_FOUND) : handle(c, droplet);
+    };
   app.get(
     '/droplets/:id',
     withDroplet((c, droplet) => c.json({ droplet: dropletJson(store, droplet) })),
@@ -143,76 +146,6 @@ function addDropletRoutes(app: Hono<CloudEnv>, parts: CloudParts): void {
       return c.json({ metrics: metricsOf(droplet, minutes, Date.now()) });
     }),
   );
-}
-
-/** A text back is the refusal's message; DigitalOcean names the first mistake only. */
-function readNewDroplet(body: string): NewDroplet | string {
-  const input = parseJson(body);
-  if (!isRecord(input)) return 'Unable to parse the request body as JSON.';
-  const { name, tags = [] } = input;
-  if (typeof name !== 'string' || !/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name)) {
-    return 'Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)';
-  }
-  const region = REGIONS.find((candidate) => candidate.slug === input['region']);
-  if (region === undefined) return 'You specified an invalid region for Droplet creation.';
-  const size = SIZES.find((candidate) => candidate.slug === input['size']);
-  if (size === undefined) return 'You specified an invalid size for Droplet creation.';
-  const image = findImage(input['image']);
-  if (image === undefined) return 'You specified an invalid image for Droplet creation.';
-  const isTags = Array.isArray(tags) && tags.length <= MAX_TAGS;
-  if (
-    !isTags ||
-    !tags.every((tag): tag is string => typeof tag === 'string' && /^[\w:-]{1,255}$/.test(tag))
-  ) {
-    return 'Tags may contain letters, numbers, colons, dashes, and underscores.';
-  }
-  return { name, region, size, image, tags };
-}
-
-function parseJson(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
-}
-
-function refused(message: string): { status: number; body: unknown } {
-  return { status: 422, body: { id: 'unprocessable_entity', message } };
-}
-
-function refusal(message: string): Response {
-  return cloudError(422, message);
-}
-
-function answer(replay: Replay): Response {
-  if (replay.kind === 'mismatch') {
-    return cloudError(409, 'This Idempotency-Key was used before with a different body; use a new key.');
-  }
-  const headers: Record<string, string> = replay.replayed ? { 'idempotent-replayed': 'true' } : {};
-  return Response.json(replay.answer.body, { status: replay.answer.status, headers });
-}
-
-/** A list in DigitalOcean's envelope: `?page` from 1, `?per_page` 20 by default. */
-function page(c: Context<CloudEnv>, name: string, all: readonly unknown[]): Response {
-  const pageSize = Math.min(
-    Math.max(1, Number(c.req.query('per_page') ?? 20) || 20),
-    FAKECLOUD_LIMITS.pageSize,
-  );
-  const number = Math.max(1, Math.trunc(Number(c.req.query('page') ?? 1)) || 1);
-  const last = Math.max(1, Math.ceil(all.length / pageSize));
-  const at = (target: number) => {
-    const url = new URL(c.req.url);
-    url.searchParams.set('page', String(target));
-    return url.href;
-  };
-  const pages = number < last ? { next: at(number + 1), last: at(last) } : {};
-  const links = last > 1 ? { pages } : {};
-  return c.json({
-    [name]: all.slice((number - 1) * pageSize, number * pageSize),
-    links,
-    meta: { total: all.length },
-  });
 }
 
 function accountJson(dropletLimit: number): Record<string, unknown> {

@@ -41,7 +41,7 @@ async function play(c: Context<CloudEnv>, next: Next, fault: Fault, entry: Reque
     case 'drop':
       entry.outcome = 'dropped';
       c.env.outgoing.destroy();
-      c.res = RESPONSE_ALREADY_SENT;
+      replace(c, RESPONSE_ALREADY_SENT);
       return;
     case 'status':
       replace(c, areaError(c.req.path, fault.status, `Fault ${fault.id} is switched on in the fake cloud.`));

@@ -3,14 +3,13 @@
  * without a script and no other site's form can press anything.
  */
 import { Hono } from 'hono';
-import { loopbackOnly } from './control.ts';
 import type { Cloud } from './cloud.ts';
+import { delaysShape, loopbackOnly } from './control.ts';
 import type { CloudEnv } from './env.ts';
 import { PRESETS } from './presets.ts';
 import { sameSecret } from './secrets.ts';
 import { ShapeError } from './shape.ts';
-import { delaysShape } from './control.ts';
-import { DEFAULT_POLICY, webhookPolicyShape } from './stripe-webhooks.ts';
+import { DEFAULT_POLICY, webhookPolicyShape } from './webhook-shapes.ts';
 
 type Fields = Readonly<Record<string, string>>;
 type Command = (cloud: Cloud, fields: Fields) => void;

@@ -5,13 +5,12 @@
 import { html } from 'hono/html';
 import type { Cloud } from './cloud.ts';
 import type { Fault } from './faults.ts';
+import { button, hidden, table } from './page-parts.ts';
+import type { Html } from './page-parts.ts';
 import { PAGE_STYLE } from './page-style.ts';
 import { PRESETS } from './presets.ts';
 import { amountText } from './stripe-page.ts';
 import { refundedOf } from './stripe-store.ts';
-
-type Html = ReturnType<typeof html>;
-type Cell = string | number | Html;
 
 const LAST_ROWS = 25;
 
@@ -221,37 +220,4 @@ function requestSection(cloud: Cloud): Html {
     <h2 id="requests">Last requests</h2>
     ${table('Newest first', ['At', 'Request', 'Answer', 'Fault'], rows)}
   </section>`;
-}
-
-function table(caption: string, heads: readonly string[], rows: readonly (readonly Cell[])[]): Html {
-  if (rows.length === 0) return html`<p class="empty">${caption}: none yet.</p>`;
-  return html`<table>
-    <caption>
-      ${caption}
-    </caption>
-    <thead>
-      <tr>
-        ${heads.map((head) => html`<th scope="col">${head}</th>`)}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.map(
-        (cells) =>
-          html`<tr>
-            ${cells.map((cell) => html`<td>${cell}</td>`)}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`;
-}
-
-function button(cloud: Cloud, fields: Readonly<Record<string, string>>, label: string): Html {
-  return html`<form method="post" action="/_page">${hidden(cloud, fields)}<button>${label}</button></form>`;
-}
-
-function hidden(cloud: Cloud, fields: Readonly<Record<string, string>>): Html[] {
-  const all = { token: cloud.options.controlToken, ...fields };
-  return Object.entries(all).map(
-    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`,
-  );
 }

@@ -37,7 +37,8 @@ export async function spawnFakeCloud(options: Partial<FakeCloudOptions> = {}): P
   const { SystemRoot } = process.env;
   const env = { ...writeOptions(options), ...(SystemRoot === undefined ? {} : { SystemRoot }) };
   const child: Child = spawn(process.execPath, [main], { stdio: ['pipe', 'pipe', 'pipe'], env });
-  const exited = once(child, 'exit').then(() => undefined);
+  /** `close`, not `exit`: by then its last words have been read. */
+  const exited = once(child, 'close').then(() => undefined);
   child.stdin.on('error', () => undefined);
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (part: string) => {

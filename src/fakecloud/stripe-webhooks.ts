@@ -2,44 +2,14 @@
  * Stripe's webhooks: events signed over the raw body, sent to each endpoint of the account, sent again until a 2xx comes back.
  * Real ones arrive twice, late and out of order; here that is a setting (`policy`), so that a module can be shown to bear it.
  */
-import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FAKECLOUD_LIMITS } from './limits.ts';
 import { loopbackUrl, postToLoopback } from './loopback-post.ts';
 import { freshToken } from './secrets.ts';
-import { flag, integer, list, nullable, object, oneOf, text } from './shape.ts';
-import type { Of } from './shape.ts';
-
-export const webhookPolicyShape = object({
-  /** How often each event is sent to each endpoint. */
-  copies: integer({ min: 1, max: FAKECLOUD_LIMITS.webhookCopies }),
-  /** Of the events that belong together (one payment's), or of all that were held. */
-  order: oneOf('sent', 'reversed'),
-  /** Before each delivery. */
-  delayMs: integer({ min: 0, max: FAKECLOUD_LIMITS.webhookDelayMs }),
-  /** Keep deliveries back until they are released. */
-  hold: flag(),
-  /** `wrong` signs with another secret, `old` with a time an hour ago: a receiver must refuse both. */
-  signature: oneOf('valid', 'wrong', 'old'),
-});
-export type WebhookPolicy = Of<typeof webhookPolicyShape>;
-export const DEFAULT_POLICY: WebhookPolicy = {
-  copies: 1,
-  order: 'sent',
-  delayMs: 0,
-  hold: false,
-  signature: 'valid',
-};
-
-export const deliveryShape = object({
-  id: text(),
-  eventId: text(),
-  eventType: text(),
-  url: text(),
-  state: oneOf('held', 'waiting', 'delivered', 'failed'),
-  attempts: list(object({ at: text(), status: nullable(integer()), answer: text() })),
-});
-export type Delivery = Of<typeof deliveryShape>;
+import { newEvent, signatureOf } from './stripe-event.ts';
+import type { StripeEvent } from './stripe-event.ts';
+import { DEFAULT_POLICY } from './webhook-shapes.ts';
+import type { Delivery, WebhookPolicy } from './webhook-shapes.ts';
 
 export interface Endpoint {
   readonly id: string;
@@ -48,14 +18,6 @@ export interface Endpoint {
   readonly secret: string;
   /** Event types, or `*`. */
   readonly events: readonly string[];
-}
-
-export interface StripeEvent {
-  readonly id: string;
-  readonly account: string;
-  readonly type: string;
-  /** What is posted, byte for byte the same on every attempt. */
-  readonly body: string;
 }
 
 interface Job {
@@ -163,36 +125,36 @@ export class Webhooks {
   #start(jobs: readonly Job[]): void {
     const ordered = this.policy.order === 'reversed' ? jobs.toReversed() : jobs;
     for (const { delivery } of ordered) delivery.state = 'waiting';
-    const { signal } = this.#life;
-    this.#runInOrder(ordered, this.policy, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    void this.#runInOrder(ordered, this.policy, this.#life.signal);
   }
 
-  /** First attempts go one after another, so that the order is what it says; a retry waits beside them and holds up nobody. */
+  /**
+   * First attempts go one after another, so that the order is what it says; a retry waits beside them and holds up nobody.
+   * Nothing in here rejects: it runs without anybody waiting for it.
+   */
   async #runInOrder(jobs: readonly Job[], policy: WebhookPolicy, signal: AbortSignal): Promise<void> {
-    const retries: Promise<void>[] = [];
     for (const job of jobs) {
-      await sleep(policy.delayMs, undefined, { signal });
-      if (!(await attempt(job, policy, signal))) retries.push(this.#retry(job, policy, signal));
+      if (!(await pause(policy.delayMs, signal))) return;
+      if (!(await delivered(job, policy))) void this.#retry(job, policy, signal);
     }
-    await Promise.all(retries);
   }
 
   async #retry(job: Job, policy: WebhookPolicy, signal: AbortSignal): Promise<void> {
     for (const pauseMs of this.#retryMs) {
-      await sleep(pauseMs, undefined, { signal });
-      if (await attempt(job, policy, signal)) return;
+      if (!(await pause(pauseMs, signal)) || (await delivered(job, policy))) return;
     }
     job.delivery.state = 'failed';
   }
 }
 
-async function attempt(
-  { delivery, event, endpoint }: Job,
-  policy: WebhookPolicy,
-  signal: AbortSignal,
-): Promise<boolean> {
+/** @returns false when everything was reset meanwhile, so that there is nothing to do any more */
+async function pause(pauseMs: number, signal: AbortSignal): Promise<boolean> {
+  await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+  return !signal.aborted;
+}
+
+/** One attempt. */
+async function delivered({ delivery, event, endpoint }: Job, policy: WebhookPolicy): Promise<boolean> {
   const at = new Date().toISOString();
   const headers = {
     'content-type': 'application/json; charset=utf-8',
@@ -210,7 +172,6 @@ async function attempt(
     delivery.state = 'delivered';
     return true;
   } catch (error) {
-    signal.throwIfAborted();
     delivery.attempts.push({
       at,
       status: null,
@@ -218,31 +179,6 @@ async function attempt(
     });
     return false;
   }
-}
-
-/** `t=…,v1=…`: HMAC-SHA256 over `t.body`, the scheme every Stripe library verifies. */
-export function signatureOf(body: string, secret: string, kind: WebhookPolicy['signature']): string {
-  const timeS = Math.floor(Date.now() / 1000) - (kind === 'old' ? 3_600 : 0);
-  const key = kind === 'wrong' ? `${secret}-wrong` : secret;
-  const mac = createHmac('sha256', key).update(`${timeS}.${body}`).digest('hex');
-  return `t=${timeS},v1=${mac}`;
-}
-
-function newEvent(account: string, type: string, dataObject: unknown): StripeEvent {
-  const id = freshToken('evt_');
-  const body = JSON.stringify({
-    id,
-    object: 'event',
-    account,
-    api_version: '2025-03-31.basil',
-    created: Math.floor(Date.now() / 1000),
-    data: { object: dataObject },
-    livemode: false,
-    pending_webhooks: 1,
-    request: { id: null, idempotency_key: null },
-    type,
-  });
-  return { id, account, type, body };
 }
 
 function keep<T>(entries: T[], entry: T): void {

@@ -33,6 +33,14 @@ describe('kinds', () => {
     expect(await createdCount()).toBe(1);
   });
 
+  test('a fault’s answer carries no header of the answer it replaces', async () => {
+    await create('step-1');
+    await cloud.control.addFault({ match: MATCH, kind: 'status', status: 500, when: 'after' });
+    const [replaced, replayed] = [await create('step-1'), await create('step-1')];
+    expect([replaced.status, replaced.headers.get('idempotent-replayed')]).toEqual([500, null]);
+    expect([replayed.status, replayed.headers.get('idempotent-replayed')]).toEqual([202, 'true']);
+  });
+
   test('drop before: the connection is cut and nothing happened', async () => {
     const { id: fault } = await cloud.control.addFault({ match: MATCH, kind: 'drop' });
     await expect(create()).rejects.toThrow('fetch failed');

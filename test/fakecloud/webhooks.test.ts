@@ -237,18 +237,34 @@ describe('delivery', () => {
     expect(await cloud.control.releaseWebhooks()).toBe(0);
   });
 
-  test('delay: the delivery waits, and a reset forgets it', async () => {
+  test('delay: the delivery waits, and a reset calls it off', async () => {
     await using endpoint = await receiver();
-    await cloud.control.addWebhook({ url: endpoint.url });
-    await cloud.control.setWebhookPolicy({ delayMs: 60_000 });
-    await press((await checkout())['url'], 'pay');
-    expect((await cloud.control.webhookDeliveries()).map(({ state }) => state)).toEqual([
-      'waiting',
-      'waiting',
-    ]);
+    const payDelayed = async (delayMs: number) => {
+      await cloud.control.addWebhook({ url: endpoint.url, events: ['checkout.session.completed'] });
+      await cloud.control.setWebhookPolicy({ delayMs });
+      const session = await checkout();
+      await press(session['url'], 'pay');
+      return session['id'];
+    };
+    await payDelayed(200);
+    expect((await cloud.control.webhookDeliveries()).map(({ state }) => state)).toEqual(['waiting']);
     await cloud.control.reset();
     expect(await cloud.control.webhookDeliveries()).toEqual([]);
-    expect(endpoint.hooks).toEqual([]);
+    const second = await payDelayed(300);
+    const hooks = await hooksOf(endpoint, 1);
+    expect(hooks.map(({ event }) => at(event, 'data', 'object', 'id'))).toEqual([second]);
+  });
+
+  test('a reset while one delivery awaits its retry and the next its turn harms nothing', async () => {
+    await using own = await spawnFakeCloud({ webhookRetryMs: [60_000] });
+    await using endpoint = await receiver();
+    endpoint.answers.push(500);
+    await own.control.addWebhook({ url: endpoint.url });
+    await own.control.setWebhookPolicy({ delayMs: 300 });
+    await press((await stripeCall(own, '/checkout/sessions', CHECKOUT)).json['url'], 'pay');
+    await hooksOf(endpoint, 1);
+    await own.control.reset();
+    expect(await own.control.webhookDeliveries()).toEqual([]);
   });
 
   test('resend: the same event once more', async () => {
