@@ -165,7 +165,7 @@ async function runCall(
   instance: Base,
   call: ModuleCall,
 ): Promise<unknown> {
-  if (call.target.on === 'runtime') return { value: describe(exports, instance) };
+  if (call.target.on === 'runtime') return await runtimeCall(exports, instance, call);
   const receiver =
     call.target.on === 'module' ? instance : controllerFor(exports, instance, call.target.controller);
   const method: unknown = Reflect.get(receiver, call.method);
@@ -187,6 +187,20 @@ async function runCall(
       };
     throw error;
   }
+}
+
+/** What the host asks of the runtime rather than of the module's own methods. */
+async function runtimeCall(exports: ModuleExports, instance: Base, call: ModuleCall): Promise<unknown> {
+  if (call.method === 'describe') return { value: describe(exports, instance) };
+  const [template, method] = call.args as [string, string | null];
+  const variables =
+    method === null
+      ? {}
+      : ((await Reflect.apply(Reflect.get(instance, method) as () => unknown, instance, [])) as Record<
+          string,
+          unknown
+        >);
+  return toCallResult(instance.view(template, variables), true);
 }
 
 /** A controller sees what the module's getProductData and getServiceData made. */

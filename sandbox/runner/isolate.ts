@@ -53,10 +53,10 @@ function boot(isolate: ivm.Isolate, guestScript: string, load: LoadInput): Guest
   const script = isolate.compileScriptSync(guestScript, options({ filename: 'bulkhead:guest' }));
   script.runSync(context, options({ timeout: LOAD_TIMEOUT_MS }));
   script.release();
-  const handle = context.global.getSync('__bulkhead', options({ reference: true })) as ivm.Reference<
+  const asReference = options<{ reference: true }>({ reference: true });
+  const handle = context.global.getSync('__bulkhead', asReference) as ivm.Reference<
     Record<string, unknown>
   >;
-  const asReference = options({ reference: true as const });
   const define = handle.getSync('define', asReference) as ivm.Reference<
     (name: string, script: string, resources: string) => void
   >;

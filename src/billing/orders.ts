@@ -61,22 +61,40 @@ async function readProduct(deps: BillingDeps, productId: string): Promise<Ordere
 async function orderForm(deps: BillingDeps, productId: string): Promise<FormView> {
   const product = await readProduct(deps, productId);
   const { version } = await deps.installations.get(product.installationId);
-  const { results } = await deps.invoker.invoke({ installationId: product.installationId, productId, purpose: 'request', calls: [onModule('getServiceData', {})] });
-  const shown = new Set(version.declaration.service_fields.filter((field) => field.type !== 'password').map((field) => field.key));
+  const { results } = await deps.invoker.invoke({
+    installationId: product.installationId,
+    productId,
+    purpose: 'request',
+    calls: [onModule('getServiceData', {})],
+  });
+  const shown = new Set(
+    version.declaration.service_fields.filter((field) => field.type !== 'password').map((field) => field.key),
+  );
   const data = v.safeParse(Json, valueOf(results[0]));
-  const values = Object.fromEntries(Object.entries(data.success ? data.output : {}).filter(([key]) => shown.has(key)));
+  const values = Object.fromEntries(
+    Object.entries(data.success ? data.output : {}).filter(([key]) => shown.has(key)),
+  );
   return { fields: version.declaration.service_fields, values, secretsSet: [] };
 }
 
 /** Checks an order's data: the typed fields, then saveServiceData, then getServiceData with its defaults. */
-async function checkOrder(deps: BillingDeps, product: OrderedProduct, input: Readonly<Record<string, unknown>>): Promise<Saved> {
+async function checkOrder(
+  deps: BillingDeps,
+  product: OrderedProduct,
+  input: Readonly<Record<string, unknown>>,
+): Promise<Saved> {
   const { version } = await deps.installations.get(product.installationId);
   const checked = checkFields(version.declaration.service_fields, input);
   if (Object.keys(checked.errors).length > 0) return { ok: false, errors: checked.errors };
   const data = { ...checked.values, ...checked.secrets };
   const call = async (method: string, argument: unknown) => {
     const calls = [onModule(method, argument)];
-    const { results } = await deps.invoker.invoke({ installationId: product.installationId, productId: product.id, purpose: 'request', calls });
+    const { results } = await deps.invoker.invoke({
+      installationId: product.installationId,
+      productId: product.id,
+      purpose: 'request',
+      calls,
+    });
     return results[0];
   };
   const saved = readSaved(await call('saveServiceData', data));
@@ -85,9 +103,17 @@ async function checkOrder(deps: BillingDeps, product: OrderedProduct, input: Rea
   return { ok: true, data: complete.success ? complete.output : (saved.data ?? data) };
 }
 
-async function order(deps: BillingDeps, input: Parameters<Billing['order']>[0]): Promise<FormResult<{ serviceId: string }>> {
+async function order(
+  deps: BillingDeps,
+  input: Parameters<Billing['order']>[0],
+): Promise<FormResult<{ serviceId: string }>> {
   const product = await readProduct(deps, input.productId);
-  const client = await deps.db.selectFrom('accounts').select('tenant_id').where('id', '=', input.clientId).where('kind', '=', 'client').executeTakeFirst();
+  const client = await deps.db
+    .selectFrom('accounts')
+    .select('tenant_id')
+    .where('id', '=', input.clientId)
+    .where('kind', '=', 'client')
+    .executeTakeFirst();
   if (client?.tenant_id !== product.tenantId) throw new HostError('NOT_FOUND', 'There is no such product.');
   const price = await deps.db
     .selectFrom('prices')
@@ -97,7 +123,12 @@ async function order(deps: BillingDeps, input: Parameters<Billing['order']>[0]):
     .executeTakeFirst();
   if (price === undefined) return { ok: false, errors: { period: ['Choose one of the periods offered.'] } };
   const checked = await checkOrder(deps, product, input.data);
-  if (!checked.ok) return { ok: false, errors: checked.errors, ...(checked.message === undefined ? {} : { message: checked.message }) };
+  if (!checked.ok)
+    return {
+      ok: false,
+      errors: checked.errors,
+      ...(checked.message === undefined ? {} : { message: checked.message }),
+    };
   const { tenant } = await deps.installations.get(product.installationId);
   const service = await deps.db
     .insertInto('services')
@@ -119,37 +150,66 @@ async function order(deps: BillingDeps, input: Parameters<Billing['order']>[0]):
   return { ok: true, serviceId: service.id };
 }
 
-async function serviceAction(deps: BillingDeps, input: Parameters<Billing['serviceAction']>[0]): Promise<{ message: string }> {
-  const row = await deps.db.selectFrom('services').selectAll().where('id', '=', input.serviceId).executeTakeFirst();
+async function serviceAction(
+  deps: BillingDeps,
+  input: Parameters<Billing['serviceAction']>[0],
+): Promise<{ message: string }> {
+  const row = await deps.db
+    .selectFrom('services')
+    .selectAll()
+    .where('id', '=', input.serviceId)
+    .executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
   const { version } = await deps.installations.get(row.installation_id);
   if (!ALLOWED[input.action].includes(row.status)) {
     throw new HostError('CONFLICT', `A service that is ${row.status} cannot be ${WORDS[input.action]}.`);
   }
   if (!version.declaration.own_methods.includes(input.action) && !version.methods.has(`${input.action}Job`)) {
-    throw new HostError('CONFLICT', `This module has no ${input.action}Job(): its services cannot be ${WORDS[input.action]}.`);
+    throw new HostError(
+      'CONFLICT',
+      `This module has no ${input.action}Job(): its services cannot be ${WORDS[input.action]}.`,
+    );
   }
-  if (input.action === 'change_package') await moveToProduct(deps, row.id, row.installation_id, input.productId);
+  if (input.action === 'change_package')
+    await moveToProduct(deps, row.id, row.installation_id, input.productId);
   await runAction(deps, row.id, row.installation_id, input.action);
   return { message: `The service is being ${WORDS[input.action]}.` };
 }
 
 /** The service stands under its new product before the module is asked to follow; a failed job moves it back (callbacks.ts). */
-async function moveToProduct(deps: BillingDeps, serviceId: string, installationId: string, productId: string | undefined): Promise<void> {
+async function moveToProduct(
+  deps: BillingDeps,
+  serviceId: string,
+  installationId: string,
+  productId: string | undefined,
+): Promise<void> {
   const product = productId === undefined ? undefined : await readProduct(deps, productId);
-  if (product?.installationId !== installationId) throw new HostError('BAD_INPUT', 'Choose another product of the same module.');
+  if (product?.installationId !== installationId)
+    throw new HostError('BAD_INPUT', 'Choose another product of the same module.');
   await deps.db.transaction().execute(async (trx) => {
     const service = await lockService(trx, serviceId);
-    if (service.product_id === product.id) throw new HostError('BAD_INPUT', 'The service has this product already.');
+    if (service.product_id === product.id)
+      throw new HostError('BAD_INPUT', 'The service has this product already.');
     await trx.updateTable('services').set({ product_id: product.id }).where('id', '=', serviceId).execute();
     await change(trx, serviceId, 'product', service.product_id, product.id, 'admin');
   });
 }
 
 /** Calls {action}() on the module, which queues its job. A refusal leaves the service 'failed' with the reason in its log. */
-async function runAction(deps: BillingDeps, serviceId: string, installationId: string, action: ServiceAction): Promise<void> {
+async function runAction(
+  deps: BillingDeps,
+  serviceId: string,
+  installationId: string,
+  action: ServiceAction,
+): Promise<void> {
   try {
-    await deps.invoker.invoke({ installationId, serviceId, purpose: 'request', calls: [onModule(action)], judge: judgeAction });
+    await deps.invoker.invoke({
+      installationId,
+      serviceId,
+      purpose: 'request',
+      calls: [onModule(action)],
+      judge: judgeAction,
+    });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     await setProvisionStatus(deps.db, serviceId, 'failed', 'host');

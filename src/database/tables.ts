@@ -73,6 +73,7 @@ export interface InstallationsTable {
   tenant_id: string;
   module_id: string;
   version_id: string;
+  pending_version_id: Nullable<string>;
   status: Defaulted<'inactive' | 'active' | 'restricted' | 'error'>;
   status_reason: Nullable<string>;
   grants: Defaulted<Json>;

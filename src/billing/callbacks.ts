@@ -1,0 +1,94 @@
+/**
+ * What follows when a service's task has ended for good (contract A11). The job itself owns provision_status; only if it left it at
+ * 'processing' and queued no follow-up does the host set what the action is for, or 'failed'. A module's own {action}Callback
+ * is called as well; it may be called again after a crash, so it must bear repeating.
+ */
+import type { Kysely } from 'kysely';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import {
+  SERVICE_ACTIONS,
+  SERVICE_ACTION_NAMES,
+  type ServiceAction,
+} from '../../sandbox/contract/kinds/product.ts';
+import type { Installations } from '../catalog/installations.ts';
+import type { Invoker } from '../catalog/invoke.ts';
+import { onModule } from '../catalog/products.ts';
+import type { Tables } from '../database/tables.ts';
+import type { OnFinished } from '../jobs/execute.ts';
+import type { Task, Trx } from '../jobs/task.ts';
+import { change, lockService, setProvisionStatus } from './service-status.ts';
+
+export interface CallbackDeps {
+  readonly db: Kysely<Tables>;
+  readonly installations: Installations;
+  readonly invoker: Invoker;
+}
+
+export function createServiceCallbacks(deps: CallbackDeps): OnFinished {
+  return async (task, finished) => {
+    const { serviceId } = task;
+    if (serviceId === null) return undefined;
+    const action = SERVICE_ACTION_NAMES.find((name) => `${name}Job` === task.method);
+    if (action !== undefined) await callModule(deps, task, action);
+    return (trx) => conclude(trx, { task, serviceId, action, succeeded: finished.status === 'completed' });
+  };
+}
+
+async function callModule(deps: CallbackDeps, task: Task, action: ServiceAction): Promise<void> {
+  const { version } = await deps.installations.get(task.installationId);
+  const method = `${action}Callback`;
+  if (!version.methods.has(method)) return;
+  try {
+    await deps.invoker.invoke({
+      installationId: task.installationId,
+      serviceId: task.serviceId,
+      purpose: 'job',
+      task: { id: task.id, attempt: task.attempts },
+      calls: [onModule(method, task.result, task.id)],
+    });
+  } catch (error) {
+    // Its failure stands in the module's log; the service's status must not hang on it.
+    if (!(error instanceof HostError)) throw error;
+  }
+}
+
+interface Ended {
+  readonly task: Task;
+  readonly serviceId: string;
+  readonly action: ServiceAction | undefined;
+  readonly succeeded: boolean;
+}
+
+async function conclude(trx: Trx, { task, serviceId, action, succeeded }: Ended): Promise<void> {
+  const service = await lockService(trx, serviceId);
+  if (action === 'change_package' && !succeeded) await moveBack(trx, serviceId, service.product_id);
+  if (service.provision_status !== 'processing' || (await hasFollowUp(trx, serviceId, task.id))) return;
+  if (!succeeded) await setProvisionStatus(trx, serviceId, 'failed', 'host');
+  else if (action !== undefined)
+    await setProvisionStatus(trx, serviceId, SERVICE_ACTIONS[action].provision ?? 'completed', task.method);
+}
+
+async function hasFollowUp(trx: Trx, serviceId: string, taskId: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('tasks')
+    .select('id')
+    .where('service_id', '=', serviceId)
+    .where('id', '<>', taskId)
+    .where('status', 'in', ['queued', 'pending', 'processing'])
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** The module could not follow to the new product: the service stands under its old one again. */
+async function moveBack(trx: Trx, serviceId: string, current: string): Promise<void> {
+  const last = await trx
+    .selectFrom('service_changes')
+    .selectAll()
+    .where('service_id', '=', serviceId)
+    .where('field', '=', 'product')
+    .orderBy('id', 'desc')
+    .executeTakeFirst();
+  if (last === undefined || last.new_value !== current || last.old_value === null) return;
+  await trx.updateTable('services').set({ product_id: last.old_value }).where('id', '=', serviceId).execute();
+  await change(trx, serviceId, 'product', current, last.old_value, 'host');
+}

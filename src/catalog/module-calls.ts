@@ -1,0 +1,261 @@
+/**
+ * Entries into a module that answer a browser: admin pages and API routes, client tabs and their requests. A name from a request is
+ * looked up in what the version declared; permission is checked before any module code runs.
+ */
+import type { Kysely } from 'kysely';
+import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { hostMatches, parseHostPattern, settingsReference } from '../../sandbox/contract/host-pattern.ts';
+import type {
+  InvocationOutput,
+  ModuleCall,
+  ModuleRequest,
+  ModuleResponse,
+} from '../../sandbox/contract/invocation.ts';
+import type { Route } from '../../sandbox/contract/kinds/module.ts';
+import type { Tables } from '../database/tables.ts';
+import type { ModuleCaller, ModuleCalls } from '../web/deps.ts';
+import type { Installation, Installations } from './installations.ts';
+import type { Invoker } from './invoke.ts';
+import { onModule } from './products.ts';
+import type { Versions } from './versions.ts';
+
+export interface ModuleCallsDeps {
+  readonly db: Kysely<Tables>;
+  readonly installations: Installations;
+  readonly versions: Versions;
+  readonly invoker: Invoker;
+}
+
+const Json = v.record(v.string(), v.unknown());
+const VERBS: Readonly<Record<ModuleRequest['method'], string>> = {
+  GET: 'Get',
+  POST: 'Post',
+  PUT: 'Put',
+  DELETE: 'Delete',
+};
+
+export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
+  return {
+    adminPage: (input) => adminPage(deps, input),
+    productPage: (input) => productPage(deps, input),
+    clientTab: (input) => clientTab(deps, input),
+    clientCall: (input) => clientCall(deps, input),
+    mayLeaveTo: async (installationId, url) => mayLeaveTo(await deps.installations.get(installationId), url),
+    asset: async (versionId, path) => (await deps.versions.contents(versionId)).assets.get(path),
+    webhook: async () => {
+      throw new HostError('NOT_FOUND', 'There is no such webhook.');
+    },
+  };
+}
+
+/** Matches a path against a route's uri; returns the `{param}` parts. */
+export function matchRoute(uri: string, path: string): Record<string, string> | undefined {
+  const wanted = uri.split('/');
+  const given = path.split('/');
+  if (wanted.length !== given.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, part] of wanted.entries()) {
+    const text = given[index] ?? '';
+    const name = /^\{([A-Za-z_]\w*)\}$/.exec(part)?.[1];
+    if (name !== undefined && text !== '') params[name] = decodeURIComponent(text);
+    else if (part !== text) return undefined;
+  }
+  return params;
+}
+
+function findRoute(
+  routes: readonly Route[],
+  method: string,
+  path: string,
+): { route: Route; params: Record<string, string> } | undefined {
+  for (const route of routes) {
+    const params = route.method === method.toLowerCase() ? matchRoute(route.uri, path) : undefined;
+    if (params !== undefined) return { route, params };
+  }
+  return undefined;
+}
+
+/** The key under which an account holds a module's permission. */
+export function permissionKey(
+  version: { readonly type: string; readonly name: string },
+  key: string,
+): string {
+  return `${version.type}-${version.name}-${key}`;
+}
+
+function requirePermission(installation: Installation, account: ModuleCaller, key: string): void {
+  const wanted = permissionKey(installation.version, key);
+  if (!account.permissions.includes('*') && !account.permissions.includes(wanted))
+    throw new HostError('NOT_GRANTED', `Your role lacks the permission ${wanted}.`);
+}
+
+async function adminPage(
+  deps: ModuleCallsDeps,
+  input: Parameters<ModuleCalls['adminPage']>[0],
+): Promise<ModuleResponse> {
+  const installation = await deps.installations.get(input.installationId);
+  const { declaration } = installation.version;
+  const path = input.path.split('?')[0] ?? '';
+  const found = findRoute([...declaration.web_routes, ...declaration.api_routes], input.request.method, path);
+  if (found === undefined) throw new HostError('NOT_FOUND', 'The module has no such page.');
+  requirePermission(installation, input.account, found.route.permission);
+  const [controller = '', method = ''] = found.route.controller.split('@');
+  const request = { ...input.request, params: found.params };
+  const { results } = await deps.invoker.invoke({
+    installationId: input.installationId,
+    purpose: 'request',
+    account: input.account,
+    calls: [{ target: { on: 'controller', controller }, method, args: [], request }],
+  });
+  return withRouteNames(responseOf(results.at(-1)), declaration.web_routes);
+}
+
+/** redirect('servers') names a route; the panel wants its path. */
+function withRouteNames(response: ModuleResponse, routes: readonly Route[]): ModuleResponse {
+  if (response.kind !== 'redirect') return response;
+  const route = routes.find((candidate) => candidate.name === response.to);
+  return route === undefined ? response : { ...response, to: route.uri };
+}
+
+function responseOf(result: InvocationOutput['results'][number] | undefined): ModuleResponse {
+  if (result !== undefined && 'response' in result) return result.response;
+  const value = result?.value ?? null;
+  return typeof value === 'string'
+    ? { kind: 'html', status: 200, html: value }
+    : { kind: 'json', status: 200, body: value };
+}
+
+async function productPage(
+  deps: ModuleCallsDeps,
+  input: Parameters<ModuleCalls['productPage']>[0],
+): Promise<ModuleResponse> {
+  const stored =
+    input.productId === null
+      ? { data: {} }
+      : await deps.db
+          .selectFrom('products')
+          .select('data')
+          .where('id', '=', input.productId)
+          .where('installation_id', '=', input.installationId)
+          .executeTakeFirst();
+  if (stored === undefined) throw new HostError('NOT_FOUND', 'There is no such product of this module.');
+  const { results } = await deps.invoker.invoke({
+    installationId: input.installationId,
+    productId: input.productId,
+    purpose: 'request',
+    account: input.account,
+    calls: [onModule('getProductData', stored.data), onModule('getProductPage')],
+  });
+  return responseOf(results.at(-1));
+}
+
+interface ServiceOfModule {
+  readonly installationId: string;
+  readonly prepare: readonly ModuleCall[];
+}
+
+async function readService(deps: ModuleCallsDeps, serviceId: string): Promise<ServiceOfModule> {
+  const row = await deps.db
+    .selectFrom('services as service')
+    .innerJoin('products as product', 'product.id', 'service.product_id')
+    .select([
+      'service.installation_id',
+      'service.data',
+      'service.provision_data',
+      'product.data as product_data',
+    ])
+    .where('service.id', '=', serviceId)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
+  const data = { ...v.parse(Json, row.data), ...v.parse(Json, row.provision_data) };
+  return {
+    installationId: row.installation_id,
+    prepare: [onModule('getProductData', row.product_data), onModule('getServiceData', data)],
+  };
+}
+
+async function declaredTab(
+  deps: ModuleCallsDeps,
+  installationId: string,
+  tab: string,
+): Promise<{ installation: Installation; template: string }> {
+  const installation = await deps.installations.get(installationId);
+  const found = installation.version.declaration.tabs.find((candidate) => candidate.key === tab);
+  if (found === undefined) throw new HostError('NOT_FOUND', 'The module has no such tab.');
+  return { installation, template: found.template };
+}
+
+async function clientTab(
+  deps: ModuleCallsDeps,
+  input: Parameters<ModuleCalls['clientTab']>[0],
+): Promise<ModuleResponse> {
+  const service = await readService(deps, input.serviceId);
+  const { installation, template } = await declaredTab(deps, service.installationId, input.tab);
+  const variables = `variables_${input.tab}`;
+  const render: ModuleCall = {
+    target: { on: 'runtime' },
+    method: 'renderTab',
+    args: [template, installation.version.methods.has(variables) ? variables : null],
+  };
+  const { results } = await deps.invoker.invoke({
+    installationId: service.installationId,
+    serviceId: input.serviceId,
+    purpose: 'request',
+    account: input.account,
+    calls: [...service.prepare, render],
+  });
+  return responseOf(results.at(-1));
+}
+
+async function clientCall(
+  deps: ModuleCallsDeps,
+  input: Parameters<ModuleCalls['clientCall']>[0],
+): Promise<ModuleResponse> {
+  const service = await readService(deps, input.serviceId);
+  const { installation } = await declaredTab(deps, service.installationId, input.tab);
+  const method = `controllerClient_${input.tab}${VERBS[input.request.method]}`;
+  if (!installation.version.methods.has(method))
+    throw new HostError('NOT_FOUND', 'The module does not answer such a request.');
+  const call: ModuleCall = { target: { on: 'module' }, method, args: [], request: input.request };
+  const { results } = await deps.invoker.invoke({
+    installationId: service.installationId,
+    serviceId: input.serviceId,
+    purpose: 'request',
+    account: input.account,
+    calls: [...service.prepare, call],
+  });
+  return responseOf(results.at(-1));
+}
+
+/** A person may be sent to hosts the module was granted anyway; nowhere else without asking. */
+function mayLeaveTo(installation: Installation, address: string): boolean {
+  const url = URL.parse(address);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return false;
+  const scheme = url.protocol === 'https:' ? 'https' : 'http';
+  const target = {
+    scheme,
+    host: url.hostname,
+    port: Number(url.port) || (scheme === 'https' ? 443 : 80),
+  } as const;
+  const granted = installation.grants['http']?.['hosts'];
+  const patterns = Array.isArray(granted)
+    ? granted.filter((host): host is string => typeof host === 'string')
+    : [];
+  return patterns.some((pattern) => matches(pattern, target, installation.settings));
+}
+
+function matches(
+  pattern: string,
+  target: Parameters<typeof hostMatches>[1],
+  settings: Readonly<Record<string, unknown>>,
+): boolean {
+  const field = settingsReference(pattern);
+  const text = field === undefined ? pattern : originOf(settings[field]);
+  const parsed = text === undefined ? undefined : parseHostPattern(text);
+  return parsed !== undefined && hostMatches(parsed, target);
+}
+
+function originOf(setting: unknown): string | undefined {
+  return typeof setting === 'string' ? (URL.parse(setting)?.origin ?? setting) : undefined;
+}

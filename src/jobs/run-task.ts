@@ -1,0 +1,108 @@
+/** What the queue's one task does: the module's method, in the sandbox, on an instance that its own getters have prepared. */
+import type { Kysely } from 'kysely';
+import { isDeepStrictEqual } from 'node:util';
+import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
+import { valueOf } from '../catalog/answers.ts';
+import type { Installations } from '../catalog/installations.ts';
+import { InvocationFailed, type Invoker } from '../catalog/invoke.ts';
+import { onModule } from '../catalog/products.ts';
+import type { Tables } from '../database/tables.ts';
+import type { RunTask } from './execute.ts';
+import type { TaskOutcome } from './outcome.ts';
+import type { Task } from './task.ts';
+
+export interface RunTaskDeps {
+  readonly db: Kysely<Tables>;
+  readonly installations: Installations;
+  readonly invoker: Invoker;
+}
+
+const Json = v.record(v.string(), v.unknown());
+
+export function createRunTask(deps: RunTaskDeps): RunTask {
+  return async (task, { attempt, signal }) => {
+    try {
+      return await runTask(deps, task, attempt, signal);
+    } catch (error) {
+      if (error instanceof InvocationFailed)
+        return {
+          kind: 'failed',
+          error: error.toWire(),
+          cpuUs: error.usage.cpuUs,
+          wallMs: error.usage.wallMs,
+        };
+      if (error instanceof HostError) return { kind: 'failed', error: error.toWire(), cpuUs: 0, wallMs: 0 };
+      throw error;
+    }
+  };
+}
+
+async function runTask(
+  deps: RunTaskDeps,
+  task: Task,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<TaskOutcome> {
+  const { version } = await deps.installations.get(task.installationId);
+  if (!version.methods.has(task.method)) {
+    throw new HostError(
+      'NO_METHOD',
+      `${version.type}/${version.name} ${version.version} has no method ${task.method}().`,
+    );
+  }
+  const prepared = await prepare(deps, task, version.methods);
+  const { results, usage } = await deps.invoker.invoke({
+    installationId: task.installationId,
+    purpose: 'job',
+    serviceId: task.serviceId,
+    task: { id: task.id, attempt },
+    calls: [...prepared.calls, onModule(task.method, task.params)],
+    wallMs: task.timeoutS * 1_000,
+    signal,
+  });
+  await prepared.keep(valueOf(results[prepared.calls.length - 1]));
+  return {
+    kind: 'returned',
+    value: valueOf(results.at(-1)) ?? null,
+    cpuUs: usage.cpuUs,
+    wallMs: usage.wallMs,
+  };
+}
+
+interface Prepared {
+  readonly calls: readonly ModuleCall[];
+  /** Stores what getServiceData returned (a generated password, for example), so that the next call gets the same. */
+  keep(serviceData: unknown): Promise<void>;
+}
+
+async function prepare(deps: RunTaskDeps, task: Task, methods: ReadonlySet<string>): Promise<Prepared> {
+  if (task.serviceId === null || !methods.has('getServiceData'))
+    return { calls: [], keep: async () => undefined };
+  const row = await deps.db
+    .selectFrom('services as service')
+    .innerJoin('products as product', 'product.id', 'service.product_id')
+    .select(['service.data', 'service.provision_data', 'product.data as product_data'])
+    .where('service.id', '=', task.serviceId)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'The service of this task is gone.');
+  const data = v.parse(Json, row.data);
+  const provision = v.parse(Json, row.provision_data);
+  return {
+    calls: [
+      onModule('getProductData', row.product_data),
+      onModule('getServiceData', { ...data, ...provision }),
+    ],
+    async keep(returned) {
+      const complete = v.safeParse(Json, returned);
+      if (!complete.success) return;
+      // Provision data overlays the order's; what belongs to it is not copied back into the order.
+      const next = Object.fromEntries(
+        Object.entries(complete.output).filter(([key]) => !Object.hasOwn(provision, key)),
+      );
+      if (isDeepStrictEqual(next, data)) return;
+      await deps.db.updateTable('services').set({ data: next }).where('id', '=', task.serviceId).execute();
+    },
+  };
+}
