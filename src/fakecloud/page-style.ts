@@ -6,7 +6,7 @@ export const PAGE_STYLE = raw(`<style>
   body { font: 16px/1.5 system-ui, sans-serif; margin: 0; padding: 1.5rem; }
   main { max-width: 70rem; margin: 0 auto; }
   section { margin-block: 2rem; }
-  table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+  table { border-collapse: collapse; width: 100%; font-size: .9rem; margin-block: .8rem; }
   th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8886; vertical-align: top; overflow-wrap: anywhere; }
   caption { text-align: left; opacity: .75; padding-bottom: .3rem; }
   form { display: inline-flex; flex-wrap: wrap; gap: .5rem; align-items: center; }

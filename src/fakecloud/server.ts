@@ -61,6 +61,8 @@ function cloudApp(cloud: Cloud): Hono<CloudEnv> {
     }),
   );
   app.get('/', loopbackOnly, (c) => c.html(overviewPage(cloud), 200, PAGE_HEADERS));
+  // Browsers ask by themselves; that is nobody's request, so it meets no fault and enters no ledger.
+  app.get('/favicon.ico', (c) => c.body(null, 204));
   app.route('/_page', pageFormRoutes(cloud));
   app.route('/_control', controlRoutes(cloud));
 

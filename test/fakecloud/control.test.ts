@@ -64,6 +64,7 @@ test('the ledger has each API request with its key, in order, and none of the co
   await cloudCall(cloud, 'POST', '/droplets', { body: CREATE, key: 'step-1' });
   await fetch(`${cloud.cloud}/v2/account`);
   await fetch(cloud.cloud);
+  await fetch(`${cloud.cloud}/favicon.ico`);
   const requests = await cloud.control.requests();
   expect(
     requests.map(({ method, path, status, idempotencyKey }) => [method, path, status, idempotencyKey]),

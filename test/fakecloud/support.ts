@@ -101,10 +101,10 @@ export async function until<T>(
   what: string,
   probe: () => Promise<T | null | undefined> | T | null | undefined,
 ): Promise<T> {
-  for (let tries = 0; tries < 1_000; tries += 1) {
+  for (let tries = 0; tries < 5_000; tries += 1) {
     const found = await probe();
     if (found !== null && found !== undefined) return found;
-    await sleep(10);
+    await sleep(2);
   }
   throw new Error(`gave up waiting for ${what}`);
 }
