@@ -1,0 +1,84 @@
+/**
+ * One statement of a module on one connection: checked against the quota before, measured after, its error translated. Who holds
+ * the connection and what transaction it is in is the session's affair.
+ */
+import type { Grant } from '../../../sandbox/contract/capabilities.ts';
+import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { LIMITS } from '../../../sandbox/contract/limits.ts';
+import type { Verdict } from '../../database/guard/check-statement.ts';
+import { tooLarge } from '../../database/modules/connection.ts';
+import type { Answer, ModuleConnection, RunOptions } from '../../database/modules/connection.ts';
+import { isDenied, toHostError } from './errors.ts';
+import type { Quota } from './quota.ts';
+
+export interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+  readonly verdict: Verdict;
+}
+
+/** The server's form of a row is larger than its texts: four bytes a cell and a head. */
+const WIRE_BYTES = 2 * LIMITS.resultBytes;
+
+/** Bounds of a statement that begins now, in an invocation that ends at `deadlineAt`. */
+export function boundsUntil(deadlineAt: number, signal: AbortSignal): RunOptions {
+  return { stopAt: Math.min(Date.now() + LIMITS.dbStatementMs, deadlineAt), maxBytes: WIRE_BYTES, signal };
+}
+
+function parameterBytes(parameters: readonly unknown[]): number {
+  let bytes = 0;
+  for (const value of parameters) {
+    if (typeof value === 'string') bytes += value.length;
+    else if (typeof value === 'object' && value !== null) bytes += JSON.stringify(value).length;
+  }
+  return bytes;
+}
+
+/**
+ * Runs a statement. In a transaction (`atomic`) a write that overfills the installation is an error, so that it is undone.
+ * @throws HostError only
+ */
+export async function runStatement(
+  connection: ModuleConnection,
+  statement: Statement,
+  options: {
+    readonly bounds: RunOptions;
+    readonly quota: Quota;
+    readonly grant: Grant<'db'>;
+    readonly atomic: boolean;
+  },
+): Promise<Answer> {
+  const { verdict, sql, parameters } = statement;
+  const { quota, grant, bounds } = options;
+  try {
+    const answer = await connection.run(sql, parameters, bounds);
+    checkSize(answer);
+    if (verdict.writes) {
+      const written = { rows: answer.affected, bytes: parameterBytes(parameters) };
+      const over = await quota.afterWrite(connection, verdict, written, grant.storage_mb);
+      if (over && verdict.grows && options.atomic) await quota.beforeWrite(grant.storage_mb);
+    }
+    return answer;
+  } catch (error) {
+    if (verdict.grows && isDenied(error)) await foundFull(quota, grant.storage_mb);
+    throw toHostError(error, verdict);
+  }
+}
+
+/**
+ * The right to write is gone: this or another process found the installation full. Looks for itself.
+ * @throws HostError DB_QUOTA, always
+ */
+async function foundFull(quota: Quota, storageMb: number): Promise<never> {
+  await quota.recover(storageMb);
+  await quota.beforeWrite(storageMb);
+  throw new HostError('DB_QUOTA', 'db: the storage granted was full until now; run the statement again.');
+}
+
+/** @throws HostError LIMIT */
+function checkSize(answer: Answer): void {
+  if (answer.rows.length > LIMITS.dbRows) {
+    throw new HostError('LIMIT', `db: more than ${LIMITS.dbRows} rows; add a limit, or use stream().`);
+  }
+  if (answer.sizeBytes > LIMITS.resultBytes) throw tooLarge();
+}
