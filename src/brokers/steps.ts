@@ -13,6 +13,7 @@ import { http } from '../../sandbox/contract/capabilities/http.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Tables } from '../database/tables.ts';
+import { refuseUnstorable, storable } from '../jobs/storable.ts';
 import type { Broker, Scope } from './broker.ts';
 import type { StepJournal, StepRequest } from './http/journal.ts';
 
@@ -104,6 +105,7 @@ export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
   return {
     begin: async (scope, { name }) => {
       const taskId = taskOf(scope);
+      refuseUnstorable('steps', name);
       const step = (await findStep(db, taskId, name)) ?? (await createStep(db, taskId, name));
       if (step.status === 'done') return { status: 'done', value: step.value };
       const idempotencyKey = step.idempotency_key;
@@ -116,7 +118,7 @@ export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
       const taskId = taskOf(scope);
       const done = await db
         .updateTable('steps')
-        .set({ status: 'done', value: value ?? null, finished_at: sql<Date>`clock_timestamp()` })
+        .set({ status: 'done', value: storable(value) ?? null, finished_at: sql<Date>`clock_timestamp()` })
         .where('task_id', '=', taskId)
         .where('name', '=', name)
         .where('status', '<>', 'done')
@@ -148,6 +150,9 @@ export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
     },
   };
 }
+
+/** Kept as text within the JSON: a body may hold what jsonb cannot (NUL), and must come back as it came. */
+const StoredAnswer = v.pipe(v.string(), v.parseJson(), http.ops.request.output);
 
 interface RequestRow {
   readonly fingerprint: string;
@@ -207,13 +212,13 @@ export function createStepJournal({ db }: StepsDeps): StepJournal {
           `steps: step "${request.name}" asked for something else this time: its request ${request.number + 1} was ${noted.fingerprint.replace(/ \S+$/, '')}. A step must ask for the same things when it runs again.`,
         );
       }
-      return { replay: v.parse(http.ops.request.output, noted.response) };
+      return { replay: v.parse(StoredAnswer, noted.response) };
     },
 
     answered: async (scope, request, answer) => {
       const stored = await db
         .updateTable('step_requests')
-        .set({ response: answer, answered_at: sql<Date>`clock_timestamp()` })
+        .set({ response: JSON.stringify(answer), answered_at: sql<Date>`clock_timestamp()` })
         .where('task_id', '=', taskOf(scope))
         .where('step', '=', request.name)
         .where('number', '=', request.number)

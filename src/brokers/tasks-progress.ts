@@ -7,6 +7,7 @@ import type { Kysely } from 'kysely';
 import type { OpArgument } from '../../sandbox/contract/capabilities.ts';
 import type { Tables } from '../database/tables.ts';
 import { JOB_LIMITS } from '../jobs/limits.ts';
+import { storable } from '../jobs/storable.ts';
 import type { Scope } from './broker.ts';
 
 type Note = OpArgument<'tasks', 'progress'>;
@@ -28,7 +29,7 @@ export function createProgress(db: Kysely<Tables>): Progress {
   const write = async (taskId: string, note: Note): Promise<void> => {
     await db
       .updateTable('tasks')
-      .set({ progress_percent: Math.round(note.percent), progress_note: note.note })
+      .set({ progress_percent: Math.round(note.percent), progress_note: String(storable(note.note)) })
       .where('id', '=', taskId)
       .where('status', '=', 'processing')
       .execute();

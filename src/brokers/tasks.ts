@@ -14,6 +14,7 @@ import type { Tables } from '../database/tables.ts';
 import { cancelTask } from '../jobs/control.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import type { NewTask } from '../jobs/queue.ts';
+import { refuseUnstorable } from '../jobs/storable.ts';
 import type { Broker, Scope } from './broker.ts';
 import { createProgress } from './tasks-progress.ts';
 import { createRate } from './tasks-rate.ts';
@@ -44,7 +45,8 @@ function refuseMethod(scope: Scope, method: string): void {
   throw new HostError('NO_METHOD', `tasks: ${scope.moduleName} has no method "${method}"; ${hint}?`);
 }
 
-function refuseSize(params: AddInput['params']): void {
+function refuseData({ params, tags }: AddInput): void {
+  refuseUnstorable('tasks', [params, tags]);
   const sizeBytes = Buffer.byteLength(JSON.stringify(params));
   if (sizeBytes <= LIMITS.taskParamsBytes) return;
   throw new HostError(
@@ -110,7 +112,7 @@ export function createTasksBroker({ db, now = Date.now }: TasksDeps): Broker<'ta
   return {
     add: async (scope, input, grant) => {
       refuseMethod(scope, input.method);
-      refuseSize(input.params);
+      refuseData(input);
       const task = newTask(scope, input, now());
       refuseRate(scope, grant);
       scope.used('tasks.per_minute');

@@ -9,6 +9,7 @@ import { holdTask } from './claim.ts';
 import { addJob } from './graphile.ts';
 import { backlogIndex, freePlaces, promote } from './places.ts';
 import type { Places } from './places.ts';
+import { storable } from './storable.ts';
 import { inTransaction } from './task.ts';
 import type { Db, Task, Trx } from './task.ts';
 
@@ -142,7 +143,7 @@ export async function markStepDone(db: Db, taskId: string, step: string, value: 
   await endedTask(db, taskId, async (trx) => {
     const done = await trx
       .updateTable('steps')
-      .set({ status: 'done', value: value ?? null, finished_at: sql<Date>`clock_timestamp()` })
+      .set({ status: 'done', value: storable(value) ?? null, finished_at: sql<Date>`clock_timestamp()` })
       .where('task_id', '=', taskId)
       .where('name', '=', step)
       .where('status', '<>', 'done')

@@ -18,6 +18,7 @@ import { reasonOf } from './log.ts';
 import type { JobLog } from './log.ts';
 import type { StopCause, TaskOutcome } from './outcome.ts';
 import { recordOutcome } from './record.ts';
+import { storable } from './storable.ts';
 import type { Db, Task } from './task.ts';
 
 /** Runs a task's method. Must end soon after the signal aborts; whatever it then says is read by the signal's cause. */
@@ -120,6 +121,20 @@ async function runBounded(options: ExecutorOptions, run: Run, signal: AbortSigna
   }
 }
 
+/** The outcome in a form that can be written down. */
+function writable(outcome: TaskOutcome): TaskOutcome {
+  const { cpuUs, wallMs } = outcome;
+  try {
+    if (outcome.kind === 'returned') return { ...outcome, value: storable(outcome.value) };
+    const { code, message, data } = outcome.error;
+    const error = { code, message: String(storable(message)) };
+    return { ...outcome, error: data === undefined ? error : { ...error, data: storable(data) } };
+  } catch (error) {
+    const message = `What the job returned cannot be stored. ${reasonOf(error)}`;
+    return { kind: 'failed', error: { code: 'BAD_OUTPUT', message }, cpuUs, wallMs };
+  }
+}
+
 async function callHook(
   options: ExecutorOptions,
   task: Task,
@@ -159,7 +174,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     }
     const { run } = claim;
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(run.task.timeoutS * 1_000)]);
-    const outcome = await runBounded(options, run, signal);
+    const outcome = writable(await runBounded(options, run, signal));
     const recorded = await insist(async () => recordOutcome(db, run, outcome, causeOf(signal)), log);
     if (recorded.kind === 'finish') await callHook(options, recorded.task, recorded.finished, 0);
     if (recorded.kind === 'lost') {

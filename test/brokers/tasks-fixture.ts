@@ -1,0 +1,53 @@
+/** Scopes for the tasks and steps brokers: what the channel would have told about the caller. */
+import type { Scope } from '../../src/brokers/broker.ts';
+import type { Installed } from '../jobs/fixture.ts';
+
+export interface TestScope {
+  readonly scope: Scope;
+  readonly used: readonly string[];
+  /** Ends the invocation: cleanups in reverse order, and deferred work if it succeeded. */
+  readonly end: (ok?: boolean) => Promise<void>;
+}
+
+/** A request of an installation's module whose class has the methods syncJob, checkJob and activate. */
+export function scopeOf(
+  { tenantId, installationId, versionId }: Installed,
+  overrides: Partial<Scope> = {},
+): TestScope {
+  const cleanups: ((ok: boolean) => Promise<void> | void)[] = [];
+  const deferred: (() => Promise<void>)[] = [];
+  const used: string[] = [];
+  const scope: Scope = {
+    invocationId: 'i1',
+    purpose: 'request',
+    method: 'index',
+    tenantId,
+    installationId,
+    versionId,
+    moduleType: 'Plugin',
+    moduleName: 'Fixture',
+    schemaName: null,
+    grants: {},
+    settings: {},
+    egressAllow: [],
+    methods: new Set(['syncJob', 'checkJob', 'activate', 'createCallback']),
+    serviceId: null,
+    taskId: null,
+    accountId: null,
+    deadlineAt: Date.now() + 60_000,
+    signal: new AbortController().signal,
+    onEnd: (cleanup) => void cleanups.push(cleanup),
+    afterSuccess: (work) => void deferred.push(work),
+    record: () => {},
+    used: (item) => void used.push(item),
+    ...overrides,
+  };
+  return {
+    scope,
+    used,
+    end: async (ok = true) => {
+      for (const cleanup of cleanups.toReversed()) await cleanup(ok);
+      if (ok) for (const work of deferred) await work();
+    },
+  };
+}
