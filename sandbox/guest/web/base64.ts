@@ -3,6 +3,7 @@
  * module could change here would be there for the next invocation.
  */
 import { DOMException } from './dom-exception.ts';
+import { asText } from './text.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 const HEX = '0123456789abcdef';
@@ -60,7 +61,7 @@ export function encodeHex(bytes: Uint8Array): string {
 
 /** The WHATWG function: characters up to U+00FF to base64. */
 export function btoa(data: string): string {
-  const text = String(data);
+  const text = asText(data);
   const bytes = new Uint8Array(text.length);
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
@@ -76,7 +77,7 @@ export function btoa(data: string): string {
 
 /** The WHATWG function: base64 to characters up to U+00FF. */
 export function atob(data: string): string {
-  const text = String(data).replace(/[\t\n\f\r ]+/g, '');
+  const text = asText(data).replace(/[\t\n\f\r ]+/g, '');
   if (/[-_]/.test(text)) throw new DOMException('This is no base64.', 'InvalidCharacterError');
   let decoded = '';
   for (const byte of decodeBase64(text)) decoded += String.fromCharCode(byte);

@@ -1,4 +1,5 @@
 /** UTF-8, the one encoding there is here: TextEncoder and TextDecoder, and the functions under them. */
+import { asText } from './text.ts';
 
 const REPLACEMENT = 0xfffd;
 const CHUNK_UNITS = 4_096;
@@ -118,11 +119,11 @@ export class TextEncoder {
   }
 
   encode(text = ''): Uint8Array<ArrayBuffer> {
-    return encodeUtf8(String(text));
+    return encodeUtf8(asText(text));
   }
 
   encodeInto(text: string, bytes: Uint8Array): { read: number; written: number } {
-    return encodeInto(String(text), bytes);
+    return encodeInto(asText(text), bytes);
   }
 }
 
@@ -138,7 +139,7 @@ export class TextDecoder {
   #isStarted = false;
 
   constructor(label = 'utf-8', options: TextDecoderOptions = {}) {
-    if (!LABELS.includes(String(label).trim().toLowerCase()))
+    if (!LABELS.includes(asText(label).trim().toLowerCase()))
       throw new RangeError(`Only UTF-8 can be decoded here, not "${label}".`);
     this.fatal = options.fatal === true;
     this.ignoreBOM = options.ignoreBOM === true;

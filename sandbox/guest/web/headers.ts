@@ -1,4 +1,5 @@
 /** Headers: names in any case, several values joined, Set-Cookie apart. */
+import { asText } from './text.ts';
 
 export type HeadersInit = Headers | Iterable<readonly [string, string]> | Readonly<Record<string, string>>;
 
@@ -6,13 +7,13 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[^\0\r\n]*$/;
 
 function nameOf(name: string): string {
-  const text = String(name);
+  const text = asText(name);
   if (!NAME.test(text)) throw new TypeError(`"${text}" is no header name.`);
   return text.toLowerCase();
 }
 
 function valueOf(value: string): string {
-  const text = String(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
+  const text = asText(value).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
   if (!VALUE.test(text)) throw new TypeError('A header value holds no line break.');
   return text;
 }

@@ -13,6 +13,7 @@ import {
   serializeUrl,
 } from './url-parser.ts';
 import type { UrlRecord } from './url-parser.ts';
+import { asText } from './text.ts';
 
 export type SearchParamsInit =
   | string
@@ -46,7 +47,7 @@ function parseForm(text: string): [string, string][] {
 function pairsOf(init: SearchParamsInit): [string, string][] {
   if (typeof init === 'string') return parseForm(init.startsWith('?') ? init.slice(1) : init);
   const pairs: Iterable<readonly [string, string]> = Symbol.iterator in init ? init : Object.entries(init);
-  return Array.from(pairs, ([name, value]) => [String(name), String(value)]);
+  return Array.from(pairs, ([name, value]) => [asText(name), asText(value)]);
 }
 
 export class URLSearchParams {
@@ -64,7 +65,7 @@ export class URLSearchParams {
   }
 
   append(name: string, value: string): void {
-    this.#update([...this.#pairs, [String(name), String(value)]]);
+    this.#update([...this.#pairs, [asText(name), asText(value)]]);
   }
 
   delete(name: string, value?: string): void {
@@ -89,7 +90,7 @@ export class URLSearchParams {
     const first = this.#pairs.findIndex((pair) => pair[0] === name);
     if (first < 0) return this.append(name, value);
     const others = this.#pairs.filter((pair, index) => pair[0] !== name || index === first);
-    this.#update(others.map((pair) => (pair[0] === name ? [pair[0], String(value)] : pair)));
+    this.#update(others.map((pair) => (pair[0] === name ? [pair[0], asText(value)] : pair)));
   }
 
   sort(): void {
@@ -127,8 +128,8 @@ export class URLSearchParams {
 }
 
 function parse(url: unknown, base?: unknown): UrlRecord | undefined {
-  const baseRecord = base === undefined ? undefined : parseUrl(String(base));
-  return base !== undefined && baseRecord === undefined ? undefined : parseUrl(String(url), baseRecord);
+  const baseRecord = base === undefined ? undefined : parseUrl(asText(base));
+  return base !== undefined && baseRecord === undefined ? undefined : parseUrl(asText(url), baseRecord);
 }
 
 export class URL {
@@ -168,7 +169,7 @@ export class URL {
     return `${this.#record.scheme}:`;
   }
   set protocol(value: string) {
-    const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*)(?::|$)/.exec(String(value))?.[1]?.toLowerCase();
+    const scheme = /^([a-zA-Z][a-zA-Z0-9+.-]*)(?::|$)/.exec(asText(value))?.[1]?.toLowerCase();
     if (scheme === undefined || isSpecial(scheme) !== isSpecial(this.#record.scheme)) return;
     this.#record = { ...this.#record, scheme, port: parsePort(this.#record.port, scheme) ?? '' };
   }
@@ -177,14 +178,14 @@ export class URL {
     return this.#record.username;
   }
   set username(value: string) {
-    if (this.#hasPlace()) this.#record = { ...this.#record, username: encodeUserinfo(String(value)) };
+    if (this.#hasPlace()) this.#record = { ...this.#record, username: encodeUserinfo(asText(value)) };
   }
 
   get password(): string {
     return this.#record.password;
   }
   set password(value: string) {
-    if (this.#hasPlace()) this.#record = { ...this.#record, password: encodeUserinfo(String(value)) };
+    if (this.#hasPlace()) this.#record = { ...this.#record, password: encodeUserinfo(asText(value)) };
   }
 
   get host(): string {
@@ -213,8 +214,8 @@ export class URL {
     return this.#record.port;
   }
   set port(value: string) {
-    const digits = /^[0-9]*/.exec(String(value))?.[0] ?? '';
-    const port = digits === '' && String(value) !== '' ? undefined : parsePort(digits, this.#record.scheme);
+    const digits = /^[0-9]*/.exec(asText(value))?.[0] ?? '';
+    const port = digits === '' && asText(value) !== '' ? undefined : parsePort(digits, this.#record.scheme);
     if (port !== undefined && this.#hasPlace()) this.#record = { ...this.#record, port };
   }
 
@@ -224,7 +225,7 @@ export class URL {
   set pathname(value: string) {
     const { scheme, isOpaque } = this.#record;
     if (isOpaque) return;
-    const text = String(value).replace(isSpecial(scheme) ? /^[/\\]/ : /^\//, '');
+    const text = asText(value).replace(isSpecial(scheme) ? /^[/\\]/ : /^\//, '');
     this.#record = { ...this.#record, path: parsePath(text, scheme) };
   }
 
@@ -233,7 +234,7 @@ export class URL {
     return query === null || query === '' ? '' : `?${query}`;
   }
   set search(value: string) {
-    const text = String(value);
+    const text = asText(value);
     const query =
       text === '' ? null : encodeQuery(text.startsWith('?') ? text.slice(1) : text, this.#record.scheme);
     this.#record = { ...this.#record, query };
@@ -252,7 +253,7 @@ export class URL {
     return fragment === null || fragment === '' ? '' : `#${fragment}`;
   }
   set hash(value: string) {
-    const text = String(value);
+    const text = asText(value);
     const fragment = text === '' ? null : encodeFragment(text.startsWith('#') ? text.slice(1) : text);
     this.#record = { ...this.#record, fragment };
   }
@@ -270,6 +271,6 @@ export class URL {
   }
 
   #authorityPart(value: string): string {
-    return String(value).split(isSpecial(this.#record.scheme) ? /[/\\?#]/ : /[/?#]/)[0] ?? '';
+    return asText(value).split(isSpecial(this.#record.scheme) ? /[/\\?#]/ : /[/?#]/)[0] ?? '';
   }
 }
