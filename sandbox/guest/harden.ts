@@ -42,8 +42,14 @@ const REGEXP_STATICS = [
   '$9',
 ];
 
-const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, getOwnPropertyDescriptors } =
-  Object;
+const {
+  defineProperty,
+  freeze,
+  preventExtensions,
+  getOwnPropertyDescriptor,
+  getPrototypeOf,
+  getOwnPropertyDescriptors,
+} = Object;
 const { ownKeys, apply } = Reflect;
 const NativeTypeError = TypeError;
 
@@ -142,6 +148,16 @@ function prototypesOf(value: object): object[] {
   return chain;
 }
 
+/**
+ * Freezes one object. Typed arrays with elements cannot be frozen, and the guest shares none; a global RegExp needs its lastIndex
+ * to work at all, and none of them is reachable for a module.
+ */
+function close(value: object): void {
+  if (ArrayBuffer.isView(value)) return;
+  if (value instanceof RegExp && (value.global || value.sticky)) preventExtensions(value);
+  else freeze(value);
+}
+
 /** Freezes all that is reachable from the roots through properties, accessors and prototypes. */
 export function freezeDeep(roots: readonly object[]): void {
   const seen = new Set<object>();
@@ -151,8 +167,7 @@ export function freezeDeep(roots: readonly object[]): void {
     if ((typeof value !== 'object' || value === null) && typeof value !== 'function') continue;
     if (seen.has(value)) continue;
     seen.add(value);
-    // Typed arrays with elements cannot be frozen; the guest shares none.
-    if (!ArrayBuffer.isView(value)) freeze(value);
+    close(value);
     queue.push(getPrototypeOf(value));
     const descriptors = getOwnPropertyDescriptors(value) as Record<PropertyKey, PropertyDescriptor>;
     for (const key of ownKeys(descriptors)) {

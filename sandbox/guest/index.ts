@@ -34,3 +34,7 @@ export { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError }
 export { abort, download, html, json, redirect, response } from './replies.ts';
 export { rules, v, validate } from './validate.ts';
 export { escapeHtml, stripTags, versionCompare } from './text.ts';
+export { sql, type Generated, type Insertable, type Kysely, type Selectable, type Updateable } from 'kysely';
+export { id, ipAddress, oneOf, string, timestamps, uuid } from './db/columns.ts';
+export { model } from './db/model.ts';
+export type { Http } from './http.ts';

@@ -8,11 +8,18 @@ import { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError }
 import { abort, download, html, json, redirect, response } from './replies.ts';
 import { escapeHtml, stripTags, versionCompare } from './text.ts';
 import { rules, v, validate } from './validate.ts';
-import { columnHelpers } from './namespace-db.ts';
+import { id, ipAddress, oneOf, string, timestamps, uuid } from './db/columns.ts';
+import { model } from './db/model.ts';
 
 const shared = {
   sql,
-  ...columnHelpers,
+  model,
+  id,
+  uuid,
+  string,
+  timestamps,
+  ipAddress,
+  oneOf,
   v,
   rules,
   validate,

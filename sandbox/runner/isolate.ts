@@ -54,9 +54,7 @@ function boot(isolate: ivm.Isolate, guestScript: string, load: LoadInput): Guest
   script.runSync(context, options({ timeout: LOAD_TIMEOUT_MS }));
   script.release();
   const asReference = options<{ reference: true }>({ reference: true });
-  const handle = context.global.getSync('__bulkhead', asReference) as ivm.Reference<
-    Record<string, unknown>
-  >;
+  const handle = context.global.getSync('__bulkhead', asReference) as ivm.Reference<Record<string, unknown>>;
   const define = handle.getSync('define', asReference) as ivm.Reference<
     (name: string, script: string, resources: string) => void
   >;

@@ -98,10 +98,13 @@ export function createRunner(guestScript: string, port: RunnerPort): Runner {
     const leftMs = Math.max(1, limits.cpuHardMs - Math.floor(invocation.cpuUs / 1_000));
     port.mark(invocation.id);
     const before = isolate.cpuUs();
+    const startedAt = performance.now();
     const result = isolate.enter(kind, invocation.id, name, body, Math.min(limits.entryMs, leftMs));
     port.mark(0);
     invocation.entries++;
     if (!result.ok) {
+      // The isolate's own clock is gone with it; an entry that had to be ended was running all the while.
+      invocation.cpuUs += (performance.now() - startedAt) * 1_000;
       lose(isolate, invocation.key, reasonOf(result, limits), invocation);
       return;
     }

@@ -34,6 +34,10 @@ export interface RunnerEvents {
 
 export interface RunnerStats {
   readonly pid: number;
+  readonly uid: number | null;
+  readonly startedAt: Date;
+  /** Processor time of the whole process, in microseconds. */
+  readonly cpuUs: number;
   readonly rssBytes: number;
   readonly isolates: number;
   readonly heapBytes: number;
@@ -72,7 +76,15 @@ export class RunnerProcess {
     this.#child = start(options, this.#markFd);
     const pid = this.#child.pid;
     this.pid = pid ?? 0;
-    this.#stats = { pid: this.pid, rssBytes: 0, isolates: 0, heapBytes: 0 };
+    this.#stats = {
+      pid: this.pid,
+      uid: options.uid ?? null,
+      startedAt: new Date(),
+      cpuUs: 0,
+      rssBytes: 0,
+      isolates: 0,
+      heapBytes: 0,
+    };
     const socket = this.#child.stdio[3] as Duplex;
     this.#send = frameWriter((chunk) => socket.write(chunk));
     const read = frameReader(LIMITS.messageBytes + LIMITS.outboxBytes, (frame) => this.#receive(frame));
@@ -185,7 +197,12 @@ export class RunnerProcess {
     if (frame.id !== this.#pinged) return;
     this.#waitingForPong = false;
     const { isolates, heapBytes } = JSON.parse(frame.body) as { isolates: unknown; heapBytes: unknown };
-    this.#stats = { ...this.#stats, isolates: Number(isolates) || 0, heapBytes: Number(heapBytes) || 0 };
+    this.#stats = {
+      ...this.#stats,
+      cpuUs: processorUs(this.pid),
+      isolates: Number(isolates) || 0,
+      heapBytes: Number(heapBytes) || 0,
+    };
   }
 
   #check(): void {
@@ -258,6 +275,17 @@ function anonymousFile(): number {
 function residentBytes(pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1] ?? 0) * PAGE_BYTES;
+  } catch {
+    return 0;
+  }
+}
+
+/** Linux counts processor time in ticks of 10 ms; fields 14 and 15, after the command's closing bracket. */
+function processorUs(pid: number): number {
+  const TICK_US = 10_000;
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_US;
   } catch {
     return 0;
   }

@@ -81,8 +81,10 @@ export async function bundleGuest(): Promise<string> {
     write: false,
     format: 'iife',
     platform: 'neutral',
-    mainFields: ['browser', 'module', 'main'],
-    conditions: ['browser', 'import'],
+    mainFields: ['module', 'main'],
+    conditions: ['import'],
+    // Its Node build reads files; the isolate has none.
+    alias: { liquidjs: join(packageRoot('liquidjs'), 'dist/liquid.browser.mjs') },
     target: 'es2024',
     logLevel: 'silent',
     legalComments: 'none',
@@ -112,10 +114,16 @@ function withSeal(bundle: string): string {
   return `${bundle.slice(0, end)}  ${GUEST_SEAL}([${values}]);\n})();\n`;
 }
 
+/** The folder of an installed package; found by its entry, since not every package shows its package.json. */
+function packageRoot(name: string): string {
+  const entry = createRequire(import.meta.url).resolve(name);
+  const marker = join('node_modules', name);
+  return entry.slice(0, entry.lastIndexOf(marker) + marker.length);
+}
+
 /** The prebuilt addon for this Node and C library. */
 function addonPath(): string {
-  const require = createRequire(import.meta.url);
-  const root = dirname(require.resolve('isolated-vm/package.json'));
+  const root = packageRoot('isolated-vm');
   const { path } = createRequire(join(root, 'package.json'))('node-gyp-build') as {
     path(root: string): string;
   };

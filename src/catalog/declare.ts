@@ -16,7 +16,13 @@ import type { Kind } from '../../sandbox/contract/op.ts';
 import type { Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 import type { ReadPackage } from '../store/package/read.ts';
 import { randomBytes } from 'node:crypto';
+import type { RunnerIds } from './runner-ids.ts';
 import { loadInputOf } from './versions.ts';
+
+export interface DeclareDeps {
+  readonly sandbox: Sandbox;
+  readonly runnerIds: RunnerIds;
+}
 
 const Described = v.object({
   class_name: v.string(),
@@ -54,13 +60,13 @@ function problem(message: string): HostError {
 
 /** @throws HostError BAD_INPUT naming what the module must mend, or what the sandbox had to stop it for */
 export async function readDeclaration(
-  sandbox: Sandbox,
+  deps: DeclareDeps,
   contents: ReadPackage,
   manifest: Manifest,
 ): Promise<Declaration> {
   const kind = kinds[manifest.type];
   if (kind === undefined) throw problem(`There is no module type ${manifest.type}.`);
-  const results = await ask(sandbox, contents, manifest, kind);
+  const results = await ask(deps, contents, manifest, kind);
   const described = v.safeParse(Described, results.get('describe'));
   if (!described.success) throw problem('The module could not be described.');
   if (described.output.class_name !== manifest.name) {
@@ -79,7 +85,7 @@ export async function readDeclaration(
 }
 
 async function ask(
-  sandbox: Sandbox,
+  { sandbox, runnerIds }: DeclareDeps,
   contents: ReadPackage,
   manifest: Manifest,
   kind: Kind,
@@ -95,7 +101,7 @@ async function ask(
   ];
   const key = `declare:${contents.sha256}:${randomBytes(4).toString('hex')}`;
   const outcome = await sandbox.invoke({
-    group: { key },
+    group: { key, ...runnerIds.throwAway() },
     module: { key, load: async () => loadInputOf(contents) },
     input: { context: emptyContext(manifest), calls },
     limits: {

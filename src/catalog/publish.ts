@@ -6,11 +6,10 @@ import type { Kysely, Transaction } from 'kysely';
 import semver from 'semver';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { CONTRACT_VERSION, parseManifest } from '../../sandbox/contract/manifest.ts';
-import type { Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 import type { Tables } from '../database/tables.ts';
 import { checkPublisher } from '../store/package/publisher.ts';
 import { readPackage, type ReadPackage } from '../store/package/read.ts';
-import { readDeclaration } from './declare.ts';
+import { type DeclareDeps, readDeclaration } from './declare.ts';
 
 export interface Published {
   readonly moduleId: string;
@@ -19,13 +18,17 @@ export interface Published {
   readonly added: boolean;
 }
 
+export interface PublishDeps extends DeclareDeps {
+  readonly db: Kysely<Tables>;
+}
+
 export interface PublishOptions {
   readonly status: 'in_review' | 'published';
 }
 
 /** @throws HostError BAD_INPUT (package, manifest, declaration), CONFLICT (another key, a version that is not newer) */
 export async function publish(
-  deps: { db: Kysely<Tables>; sandbox: Sandbox },
+  deps: PublishDeps,
   bytes: Uint8Array,
   options: PublishOptions,
 ): Promise<Published> {
@@ -39,7 +42,7 @@ export async function publish(
   }
   const known = await findSame(deps.db, contents.sha256);
   if (known !== undefined) return { ...known, added: false };
-  const declaration = await readDeclaration(deps.sandbox, contents, manifest);
+  const declaration = await readDeclaration(deps, contents, manifest);
   return await deps.db.transaction().execute(async (trx) => {
     await pinPublisher(trx, contents);
     const moduleId = await moduleRow(trx, contents.publisher, manifest.type, manifest.name);

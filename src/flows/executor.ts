@@ -5,6 +5,7 @@
  */
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
+import type { HostSql } from '../database/connect.ts';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
 
@@ -34,13 +35,15 @@ export interface StartFlow {
 
 export interface Flows {
   /** Runs a flow to its end. @throws HostError of the step that failed, CONFLICT if one runs for the subject already */
-  run(flow: StartFlow): Promise<FlowState>;
+  run(flow: StartFlow): Promise<FlowState | undefined>;
   /** Goes on with what an earlier process left. @returns how many were found */
   resume(): Promise<number>;
 }
 
 export interface FlowsDeps {
   readonly db: Kysely<Tables>;
+  /** Each flow holds a connection of its own while it runs, and on it a lock that ends with the process. */
+  readonly sql: HostSql;
   readonly definitions: readonly FlowDefinition[];
   /** Called before and after each step; tests kill the process here. */
   readonly checkpoint?: (name: string) => Promise<void>;
@@ -114,7 +117,25 @@ class Executor {
     this.#definitions = definitions;
   }
 
-  async execute(flow: RunningFlow): Promise<FlowState> {
+  /** Undefined if another process runs this flow. */
+  async execute(flow: RunningFlow): Promise<FlowState | undefined> {
+    const held = await this.#deps.sql.reserve();
+    try {
+      const [lock] = await held<
+        { free: boolean }[]
+      >`select pg_try_advisory_lock(hashtextextended(${flow.id}, 1)) as free`;
+      if (lock?.free !== true) return undefined;
+      try {
+        return await this.#steps(flow);
+      } finally {
+        await held`select pg_advisory_unlock(hashtextextended(${flow.id}, 1))`;
+      }
+    } finally {
+      held.release();
+    }
+  }
+
+  async #steps(flow: RunningFlow): Promise<FlowState> {
     const definition = this.#definitions.get(flow.kind);
     if (definition === undefined) throw new HostError('INTERNAL', `There is no flow ${flow.kind}.`);
     let state = flow.state;

@@ -1,0 +1,74 @@
+/**
+ * Signing in with an e-mail and a password. The answer never tells whether the account exists: the same work is done and the
+ * same text given for an unknown address, a wrong password and a disabled account. Failures are limited by account
+ * and by address, and the limit comes before the work.
+ */
+import type { Kysely } from 'kysely';
+import type { Tables } from '../database/tables.ts';
+import type { AccountKind } from './accounts.ts';
+import { AUTH_LIMITS } from './limits.ts';
+import { hashPassword, needsRehash, verifyPassword } from './password.ts';
+import { failureLimit } from './rate-limit.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface SignInRequest {
+  readonly kind: AccountKind;
+  readonly tenantId: string | null;
+  readonly email: string;
+  readonly password: string;
+  readonly address: string;
+  readonly userAgent: string;
+}
+
+export type SignInResult =
+  | { readonly ok: true; readonly token: string; readonly accountId: string }
+  | { readonly ok: false; readonly reason: 'refused' }
+  | { readonly ok: false; readonly reason: 'too_many'; readonly waitMs: number };
+
+export type SignIn = (request: SignInRequest) => Promise<SignInResult>;
+
+export function createSignIn(db: Kysely<Tables>, sessions: Sessions, now: () => number): SignIn {
+  const window = { windowMs: AUTH_LIMITS.failureWindowMs, entries: AUTH_LIMITS.failureEntries };
+  const byAccount = failureLimit({ ...window, failures: AUTH_LIMITS.failuresPerAccount });
+  const byAddress = failureLimit({ ...window, failures: AUTH_LIMITS.failuresPerAddress });
+
+  return async (request) => {
+    const email = request.email.trim().toLowerCase().slice(0, 254);
+    const accountKey = `${request.kind}|${request.tenantId ?? ''}|${email}`;
+    const time = now();
+    const waitMs = Math.max(byAccount.waitMs(accountKey, time), byAddress.waitMs(request.address, time));
+    if (waitMs > 0) return { ok: false, reason: 'too_many', waitMs };
+    // Counted before the work and forgiven after it: parallel guesses must not all pass the check above.
+    byAccount.fail(accountKey, time);
+    byAddress.fail(request.address, time);
+
+    const account = await findAccount(db, request.kind, request.tenantId, email);
+    const right = await verifyPassword(request.password, account?.password_hash);
+    if (!right || account === undefined || account.disabled_at !== null)
+      return { ok: false, reason: 'refused' };
+
+    byAccount.clear(accountKey);
+    byAddress.forgive(request.address, time);
+    if (needsRehash(account.password_hash)) await rehash(db, account.id, request.password);
+    const { token } = await sessions.create(account.id, request);
+    return { ok: true, token, accountId: account.id };
+  };
+}
+
+async function findAccount(db: Kysely<Tables>, kind: AccountKind, tenantId: string | null, email: string) {
+  return db
+    .selectFrom('accounts')
+    .select(['id', 'password_hash', 'disabled_at'])
+    .where('kind', '=', kind)
+    .where('email', '=', email)
+    .where('tenant_id', 'is not distinct from', tenantId)
+    .executeTakeFirst();
+}
+
+async function rehash(db: Kysely<Tables>, accountId: string, password: string): Promise<void> {
+  await db
+    .updateTable('accounts')
+    .set({ password_hash: await hashPassword(password) })
+    .where('id', '=', accountId)
+    .execute();
+}

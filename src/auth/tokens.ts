@@ -1,0 +1,17 @@
+/** Random tokens, kept as SHA-256: whoever reads the table cannot sign in with what is in it. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { AUTH_LIMITS } from './limits.ts';
+
+/** 256 random bits as base64url. */
+export function newToken(): string {
+  return randomBytes(AUTH_LIMITS.tokenBytes).toString('base64url');
+}
+
+export function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Compares two texts without telling by the time where they differ. */
+export function sameText(a: string, b: string): boolean {
+  return timingSafeEqual(sha256(a), sha256(b));
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+/** `bulkhead`: the one command for operators and authors. Each subcommand stands in a file of its own under commands/. */
+import { Command } from 'commander';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { startCommand } from './commands/start.ts';
+import { moduleCommand } from './commands/module.ts';
+
+const program = new Command('bulkhead').description('A host for sandboxed modules.').showHelpAfterError();
+program.addCommand(startCommand());
+program.addCommand(moduleCommand());
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof HostError)) throw error;
+  console.error(`\n${error.message}`);
+  process.exitCode = 1;
+}

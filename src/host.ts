@@ -1,0 +1,313 @@
+/**
+ * `import { createBulkhead } from 'bulkhead/host'`: the whole host as one object to put inside one's own server: a Hono app, a worker and
+ * close(). src/main.ts is its first user. This is the only place where the parts are put together.
+ */
+import type { Hono } from 'hono';
+import * as v from 'valibot';
+import { LOG_LEVELS } from '../sandbox/contract/capabilities/logs.ts';
+import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
+import { createAuth, type Auth } from './auth/auth.ts';
+import { createServiceCallbacks } from './billing/callbacks.ts';
+import { createBilling } from './billing/orders.ts';
+import type { Brokers } from './brokers/broker.ts';
+import { createCryptBroker } from './brokers/crypt.ts';
+import { createDbBroker } from './brokers/db.ts';
+import { createHttpBroker } from './brokers/http.ts';
+import { createLogsBroker, type LogSink } from './brokers/logs.ts';
+import { createSecretsBroker } from './brokers/secrets.ts';
+import { createServiceBroker } from './brokers/service.ts';
+import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
+import { createTasksBroker } from './brokers/tasks.ts';
+import { createCatalog } from './catalog/catalog.ts';
+import { createInstallations, type Installation } from './catalog/installations.ts';
+import { createInvoker, type Invoker } from './catalog/invoke.ts';
+import { lifecycleFlows } from './catalog/lifecycle.ts';
+import { createModuleCalls } from './catalog/module-calls.ts';
+import { createPackages } from './catalog/package-cases.ts';
+import { publish, type Published, type PublishOptions } from './catalog/publish.ts';
+import { createRecorder, type Recorder } from './catalog/recorder.ts';
+import { createRunnerIds, type RunnerIds } from './catalog/runner-ids.ts';
+import { createTenantCases } from './catalog/tenant-cases.ts';
+import { createVersions } from './catalog/versions.ts';
+import { ModulePools } from './database/modules/pools.ts';
+import { derivedRolePassword } from './database/modules/passwords.ts';
+import { deploymentIdentity, openDatabases, type OpenDatabases } from './database/open.ts';
+import { createFlows, type Flows } from './flows/executor.ts';
+import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
+import { createRunTask } from './jobs/run-task.ts';
+import { startWorker, type Worker } from './jobs/worker.ts';
+import { migrateQueue } from './jobs/graphile.ts';
+import { openKeyring } from './secrets/master-key.ts';
+import { Vault } from './secrets/vault.ts';
+import { createApp } from './web/app.ts';
+import type { WebDeps } from './web/deps.ts';
+import type { RootEnv } from './web/env.ts';
+
+export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
+
+export interface BulkheadOptions {
+  /** Keeps the embedded database, the master key and nothing else. */
+  readonly dataDir: string;
+  /** Where browsers reach the panel, base path included. */
+  readonly publicUrl: string;
+  /** A PostgreSQL to use; absent: an embedded one is started under dataDir. */
+  readonly databaseUrl?: string | undefined;
+  readonly modulesDatabaseUrl?: string | undefined;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The host's own log: for the operator, never shown to a tenant. */
+  readonly log?: (level: LogLevel, message: string, detail?: unknown) => void;
+  /** The panel's own sign-in if absent. */
+  readonly auth?: (db: OpenDatabases['host']['db']) => Auth;
+  readonly clientAddress?: (request: Request) => string | undefined;
+  /** For tests: name → addresses. */
+  readonly resolve?: Parameters<typeof createHttpBroker>[0]['resolve'];
+  /** For the fault harness: awaited at each checkpoint of a flow. */
+  readonly checkpoint?: (name: string) => Promise<void>;
+}
+
+export interface Bulkhead {
+  /** The panel: serve it, or mount its fetch in another app. */
+  readonly app: Hono<RootEnv>;
+  readonly panel: WebDeps;
+  readonly databases: OpenDatabases;
+  readonly invoker: Invoker;
+  readonly sandbox: Sandbox;
+  readonly recorder: Recorder;
+  /** Publishes a package into this host's own store. */
+  publish(bytes: Uint8Array, options: PublishOptions): Promise<Published>;
+  /** Runs jobs in this process until it is stopped. */
+  startWorker(options?: { readonly concurrency?: number }): Promise<Worker>;
+  /** Stops workers, ends runners, flushes what is to be written, and stops an embedded database. May be called again. */
+  close(): Promise<void>;
+}
+
+/** @throws HostError with what to mend before the host can run */
+export async function createBulkhead(options: BulkheadOptions): Promise<Bulkhead> {
+  const log = options.log ?? (() => undefined);
+  const keyring = await openKeyring({ dataDir: options.dataDir, env: options.env ?? process.env });
+  const databases = await openDatabases({ ...options, log: (line) => log('info', line) });
+  try {
+    return await compose(options, databases, keyring, log);
+  } catch (error) {
+    await databases.close();
+    throw error;
+  }
+}
+
+type Log = NonNullable<BulkheadOptions['log']>;
+
+async function compose(
+  options: BulkheadOptions,
+  databases: OpenDatabases,
+  keyring: Awaited<ReturnType<typeof openKeyring>>,
+  log: Log,
+): Promise<Bulkhead> {
+  const { db, sql, endpoint } = databases.host;
+  await migrateQueue(endpoint, log);
+  const identity = await deploymentIdentity(
+    databases.host,
+    (plain) => keyring.seal('secret', 'deployment', plain),
+    (sealed) => keyring.open('secret', 'deployment', sealed),
+  );
+  const rolePassword = derivedRolePassword(identity.key);
+  const pools = new ModulePools({ endpoint: databases.modules.endpoint, rolePassword });
+  const vault = new Vault({ db, keyring });
+  const recorder = createRecorder(db, (error) =>
+    log('warning', 'what modules did could not be written down', error),
+  );
+  const versions = createVersions(db);
+  const installations = await createInstallations(db, sql, versions);
+  const runnerIds = createRunnerIds();
+  const brokers = createBrokers({
+    databases,
+    keyring,
+    vault,
+    pools,
+    recorder,
+    deploymentId: identity.id,
+    resolve: options.resolve,
+  });
+  const sandbox = await createSandbox({
+    ownUids: runnerIds.ownUids,
+    onFault: (fault) => log('error', fault.message, fault.cause),
+  });
+  const invoker = createInvoker({
+    db,
+    sandbox,
+    brokers,
+    installations,
+    versions,
+    vault,
+    recorder,
+    runnerIds,
+    assetBase: assetBaseAt(options.publicUrl),
+  });
+  const drainPools = async (names: { owner: string; login: string }): Promise<void> => {
+    await Promise.all([pools.drain(names.owner), pools.drain(names.login)]);
+  };
+  const flows = createFlows({
+    db,
+    sql,
+    definitions: lifecycleFlows({
+      db,
+      modulesSql: databases.modules.sql,
+      deploymentId: identity.id,
+      rolePassword,
+      installations,
+      invoker,
+      drainPools,
+    }),
+    ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
+    onFault: (error) => log('error', 'a flow could not be resumed', error),
+  });
+  const panel = createPanel({
+    options,
+    databases,
+    auth: options.auth?.(db) ?? createAuth(db, Date.now),
+    sandbox,
+    invoker,
+    installations,
+    versions,
+    vault,
+    flows,
+    runnerIds,
+    log,
+  });
+  const workers = new Set<Worker>();
+  await flows.resume();
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await Promise.all([...workers].map((worker) => worker.stop()));
+    await sandbox.close();
+    await recorder.close();
+    await installations.close();
+    await pools.close();
+    await databases.close();
+  };
+  return {
+    app: createApp(panel),
+    panel,
+    databases,
+    invoker,
+    sandbox,
+    recorder,
+    publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
+    async startWorker(how = {}) {
+      const worker = await startWorker({
+        endpoint,
+        db,
+        runTask: createRunTask({ db, installations, invoker }),
+        onFinished: createServiceCallbacks({ db, installations, invoker }),
+        log: (level, message) => log(level, message),
+        ...how,
+      });
+      workers.add(worker);
+      return worker;
+    },
+    close: () => (closing ??= close()),
+  };
+}
+
+interface BrokerParts {
+  readonly databases: OpenDatabases;
+  readonly keyring: Awaited<ReturnType<typeof openKeyring>>;
+  readonly vault: Vault;
+  readonly pools: ModulePools;
+  readonly recorder: Recorder;
+  readonly deploymentId: string;
+  readonly resolve: BulkheadOptions['resolve'];
+}
+
+function createBrokers({
+  databases,
+  keyring,
+  vault,
+  pools,
+  recorder,
+  deploymentId,
+  resolve,
+}: BrokerParts): Brokers {
+  const { db } = databases.host;
+  return {
+    db: createDbBroker({ pools, deploymentId }),
+    http: createHttpBroker({
+      vault,
+      journal: createStepJournal({ db }),
+      ...(resolve === undefined ? {} : { resolve }),
+    }),
+    secrets: createSecretsBroker({ vault }),
+    crypt: createCryptBroker({ keyring }),
+    tasks: createTasksBroker({ db }),
+    steps: createStepsBroker({ db }),
+    service: createServiceBroker({ db }),
+    logs: createLogsBroker(logSink(recorder)),
+    views: {},
+  };
+}
+
+function logSink(recorder: Recorder): LogSink {
+  return {
+    line: (scope, line) =>
+      recorder.log({
+        tenant_id: scope.tenantId,
+        installation_id: scope.installationId,
+        service_id: scope.serviceId,
+        task_id: scope.taskId,
+        invocation: scope.invocationId,
+        account_id: scope.accountId,
+        level: v.parse(v.picklist(LOG_LEVELS), line.level),
+        action: line.action,
+        request: line.request as object | null,
+        response: line.response as object | null,
+        source: line.source,
+      }),
+  };
+}
+
+/** Module assets lie under the panel's own address, by installation's tenant and version: immutable, so they may be cached for ever. */
+function assetBaseAt(publicUrl: string): (installation: Installation) => string {
+  const base = new URL(publicUrl).pathname.replace(/\/$/, '');
+  return (installation) => `${base}/m/${installation.version.id}/assets/`;
+}
+
+interface PanelParts {
+  readonly options: BulkheadOptions;
+  readonly databases: OpenDatabases;
+  readonly auth: Auth;
+  readonly sandbox: Sandbox;
+  readonly invoker: Invoker;
+  readonly installations: Awaited<ReturnType<typeof createInstallations>>;
+  readonly versions: ReturnType<typeof createVersions>;
+  readonly vault: Vault;
+  readonly flows: Flows;
+  readonly runnerIds: RunnerIds;
+  readonly log: Log;
+}
+
+function createPanel(parts: PanelParts): WebDeps {
+  const { options, auth, sandbox, invoker, installations, versions, vault, flows, runnerIds, log } = parts;
+  const { db } = parts.databases.host;
+  return {
+    db,
+    now: Date.now,
+    publicUrl: options.publicUrl,
+    ...(options.clientAddress === undefined ? {} : { clientAddress: options.clientAddress }),
+    auth,
+    catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
+    billing: createBilling({ db, installations, invoker }),
+    jobs: {
+      retry: (taskId) => retryTask(db, taskId),
+      cancel: async (taskId) => {
+        await cancelTask(db, taskId);
+      },
+      resume: (taskId) => resumeTask(db, taskId),
+      markStepDone: ({ taskId, step, value }) => markStepDone(db, taskId, step, value),
+    },
+    modules: createModuleCalls({ db, installations, versions, invoker }),
+    packages: createPackages({ db, sandbox, runnerIds, installations }),
+    tenants: createTenantCases({ db, auth, installations }),
+    runners: async () => sandbox.stats().map((runner) => ({ ...runner, id: String(runner.pid) })),
+    reportError: (error, context) => log('error', `${context.id} ${context.method} ${context.path}`, error),
+  };
+}

@@ -1,0 +1,57 @@
+/** The tenant admin's area: its pages, each behind the session check and its own permission. */
+import { Hono } from 'hono';
+import type { AccountEnv, TenantEnv } from '../env.ts';
+import type { Panel } from '../panel.ts';
+import { profilePages } from '../profile.ts';
+import { requireAccount } from '../session.ts';
+import { signInPages } from '../sign-in-pages.ts';
+import { clientsPages } from './clients.ts';
+import { consentPages } from './consent.ts';
+import { dashboardPage } from './dashboard.ts';
+import { logsPage } from './logs.ts';
+import { moduleWebPages } from './module-web.ts';
+import { modulePages } from './module.ts';
+import { modulesPage } from './modules.ts';
+import { productPages } from './products.ts';
+import { servicePages } from './service.ts';
+import { servicesPage } from './services.ts';
+import { settingsPages } from './settings.ts';
+import { storePages } from '../store/store.ts';
+import { taskPages } from './task.ts';
+import { tasksPage } from './tasks.ts';
+
+export function adminArea(panel: Panel): Hono<TenantEnv> {
+  const area = new Hono<TenantEnv>();
+  signInPages(area, panel, (c) => ({
+    kind: 'admin',
+    heading: 'Sign in to the admin panel',
+    brand: c.get('tenant').name,
+    brandIcon: 'fas fa-cubes',
+    tenantId: c.get('tenant').id,
+    base: `${c.get('tenantBase')}/admin`,
+    cookiePath: c.get('tenantBase'),
+    others: [{ href: `${c.get('tenantBase')}/sign-in`, title: 'I am a client' }],
+  }));
+  const pages = new Hono<AccountEnv>();
+  pages.use(requireAccount(panel, 'admin'));
+  for (const register of [
+    dashboardPage,
+    servicesPage,
+    servicePages,
+    clientsPages,
+    productPages,
+    modulesPage,
+    modulePages,
+    consentPages,
+    moduleWebPages,
+    storePages,
+    tasksPage,
+    taskPages,
+    logsPage,
+    settingsPages,
+    profilePages,
+  ])
+    register(pages, panel);
+  area.route('/', pages);
+  return area;
+}

@@ -1,0 +1,85 @@
+/** The admin's first page: how the tenant's modules do, what waits for a person, and what happened last. */
+import { sql } from 'kysely';
+import * as v from 'valibot';
+import type { AccountApp, AccountContext } from '../env.ts';
+import { accountPage, type Panel } from '../panel.ts';
+import { cpuChart, totalUsage, usageByInstallation } from '../usage.ts';
+
+const ROWS = 8;
+const Counts = v.object({
+  modules: v.number(),
+  attention: v.number(),
+  services: v.number(),
+  active_services: v.number(),
+  clients: v.number(),
+  waiting: v.number(),
+});
+
+async function counts(panel: Panel, tenantId: string): Promise<v.InferOutput<typeof Counts>> {
+  const { rows } = await sql`
+    select
+      (select count(*)::int from installations where tenant_id = ${tenantId}) as modules,
+      (select count(*)::int from installations where tenant_id = ${tenantId} and (status in ('restricted', 'error') or paused_at is not null)) as attention,
+      (select count(*)::int from services where tenant_id = ${tenantId}) as services,
+      (select count(*)::int from services where tenant_id = ${tenantId} and status = 'active') as active_services,
+      (select count(*)::int from accounts where tenant_id = ${tenantId} and kind = 'client') as clients,
+      (select count(*)::int from tasks where tenant_id = ${tenantId} and status in ('queued', 'pending', 'processing')) as waiting
+  `.execute(panel.deps.db);
+  return v.parse(Counts, rows[0]);
+}
+
+function recentTasks(panel: Panel, tenantId: string) {
+  return panel.deps.db
+    .selectFrom('tasks')
+    .innerJoin('installations', 'installations.id', 'tasks.installation_id')
+    .innerJoin('modules', 'modules.id', 'installations.module_id')
+    .select(['tasks.id', 'tasks.method', 'tasks.status', 'tasks.created_at', 'modules.name as module', 'tasks.cpu_us'])
+    .where('tasks.tenant_id', '=', tenantId)
+    .orderBy('tasks.created_at', 'desc')
+    .limit(ROWS)
+    .execute();
+}
+
+function recentChanges(panel: Panel, tenantId: string) {
+  return panel.deps.db
+    .selectFrom('service_changes')
+    .innerJoin('services', 'services.id', 'service_changes.service_id')
+    .select([
+      'services.id',
+      'services.name',
+      'service_changes.field',
+      'service_changes.new_value',
+      'service_changes.actor',
+      'service_changes.at',
+    ])
+    .where('services.tenant_id', '=', tenantId)
+    .where('service_changes.field', '!=', 'product')
+    .orderBy('service_changes.at', 'desc')
+    .limit(ROWS)
+    .execute();
+}
+
+export function dashboardPage(app: AccountApp, panel: Panel): void {
+  app.get('/', async (c: AccountContext) => {
+    const tenant = c.get('tenant');
+    const nowMs = panel.deps.now();
+    const [numbers, usage, chart, tasks, changes] = await Promise.all([
+      counts(panel, tenant.id),
+      usageByInstallation(panel.deps.db, tenant.id, nowMs),
+      cpuChart(panel.deps.db, { tenantId: tenant.id, timezone: tenant.timezone, nowMs }),
+      recentTasks(panel, tenant.id),
+      recentChanges(panel, tenant.id),
+    ]);
+    const total = totalUsage(usage);
+    const averageMs = total.invocations === 0 ? 0 : total.wallMs / total.invocations;
+    return accountPage(panel, c, 'admin/dashboard', {
+      title: 'Dashboard',
+      numbers,
+      total,
+      averageMs,
+      chart,
+      tasks,
+      changes,
+    });
+  });
+}

@@ -1,0 +1,39 @@
+/** What every page of one installation shows above its own part: the module's name, state and tabs. */
+import * as v from 'valibot';
+import type { AccountContext } from '../env.ts';
+import { may, type InstallationRow } from '../need.ts';
+import type { PageData } from '../panel.ts';
+
+const Shown = v.object({
+  title: v.fallback(v.string(), ''),
+  description: v.fallback(v.string(), ''),
+  icon: v.fallback(v.string(), 'fas fa-puzzle-piece'),
+});
+
+export type InstallationTab = 'overview' | 'permissions' | 'settings' | 'tasks' | 'logs' | 'danger';
+
+const TABS: readonly { readonly key: InstallationTab; readonly title: string; readonly icon: string; readonly manage: boolean }[] = [
+  { key: 'overview', title: 'Overview', icon: 'fas fa-circle-info', manage: false },
+  { key: 'permissions', title: 'Permissions', icon: 'fas fa-user-shield', manage: true },
+  { key: 'settings', title: 'Settings', icon: 'fas fa-sliders', manage: true },
+  { key: 'tasks', title: 'Tasks', icon: 'fas fa-list-check', manage: false },
+  { key: 'logs', title: 'Logs', icon: 'fas fa-scroll', manage: false },
+  { key: 'danger', title: 'Danger zone', icon: 'fas fa-triangle-exclamation', manage: true },
+];
+
+export function installationHead(c: AccountContext, installation: InstallationRow, tab: InstallationTab): PageData {
+  const shown = v.parse(Shown, installation.manifest);
+  const admin = `${c.get('tenantBase')}/admin`;
+  const home = `${admin}/installations/${installation.id}`;
+  return {
+    title: shown.title === '' ? installation.name : shown.title,
+    crumb: { href: `${admin}/modules`, title: 'Modules' },
+    module: { ...installation, ...shown, home },
+    tabs: TABS.filter(({ manage }) => !manage || may(c, 'modules.manage')).map(({ key, title, icon }) => ({
+      title,
+      icon,
+      href: key === 'overview' ? home : `${home}/${key}`,
+      active: key === tab,
+    })),
+  };
+}

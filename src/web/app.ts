@@ -1,0 +1,97 @@
+/**
+ * The panel as one Hono app: headers and guards for everything, then one folder an area. It can stand alone or be mounted in a foreign
+ * app, with `mount` (not `route`) so that it keeps its own error pages: `server.mount('/hosting', createApp(deps).fetch)`, with
+ * '/hosting' at the end of deps.publicUrl.
+ */
+import { randomBytes } from 'node:crypto';
+import { getConnInfo } from '@hono/node-server/conninfo';
+import { Hono, type Context, type MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { adminArea } from './admin/area.ts';
+import { clientArea } from './client/area.ts';
+import type { WebDeps } from './deps.ts';
+import type { RootEnv, TenantEnv } from './env.ts';
+import { errorAnswer } from './errors.ts';
+import { sameOriginOnly } from './guard.ts';
+import { securityHeaders } from './headers.ts';
+import { WEB_LIMITS } from './limits.ts';
+import { moduleAssets } from './module/assets.ts';
+import { moduleFrames } from './module/frames.ts';
+import { webhooks } from './module/webhooks.ts';
+import { operatorArea } from './operator/area.ts';
+import type { Panel } from './panel.ts';
+import { siteAt } from './site.ts';
+import { loadStaticFiles } from './static-files.ts';
+import { loadTemplates } from './templates.ts';
+import { withTenant } from './tenants.ts';
+
+const REQUEST_ID_BYTES = 9;
+
+/** The whole panel. Reads its templates and static files now, so that a missing one fails the start and not a page. */
+export function createApp(deps: WebDeps): Hono<RootEnv> {
+  const site = siteAt(deps.publicUrl);
+  const files = loadStaticFiles(site.base);
+  const panel: Panel = { deps, site, files, templates: loadTemplates((name) => files.url(name)) };
+  const app = new Hono<RootEnv>({ getPath: (request) => site.routePath(new URL(request.url)) });
+
+  app.onError((error, c) => errorAnswer(panel, c, error));
+  app.notFound((c) => errorAnswer(panel, c, new HostError('NOT_FOUND', 'There is no such page.')));
+  app.use(async (c, next) => {
+    c.set('requestId', randomBytes(REQUEST_ID_BYTES).toString('base64url'));
+    await next();
+  });
+  app.use(securityHeaders(site.secure));
+  app.get('/healthz', (c) => c.text('ok'));
+  app.use(knownHost(panel));
+  app.use(limitBody);
+
+  app.get('/static/:hash/:name{.+}', (c) => files.serve(c, c.req.param('hash'), c.req.param('name')));
+  moduleAssets(app, panel);
+  webhooks(app, panel);
+
+  // From here on cookies count.
+  app.use(sameOriginOnly);
+  app.get('/', (c) => c.redirect(`${site.base}/operator`));
+  app.route('/operator', operatorArea(panel));
+
+  const tenant = new Hono<TenantEnv>();
+  tenant.use(withTenant(panel));
+  tenant.route('/m', moduleFrames(panel));
+  tenant.route('/admin', adminArea(panel));
+  tenant.route('/', clientArea(panel));
+  app.route('/t/:tenant', tenant);
+  return app;
+}
+
+/** Refuses a Host we do not answer to, and says who asks. @throws NOT_FOUND */
+function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
+  return async (c, next) => {
+    const origin = panel.site.originOf(new URL(c.req.url).host);
+    if (origin === undefined)
+      throw new HostError('NOT_FOUND', 'This address is not served here. The operator sets the public URL.');
+    c.set('origin', origin);
+    c.set('address', addressOf(panel.deps, c));
+    await next();
+  };
+}
+
+function addressOf(deps: WebDeps, c: Context): string {
+  const given = deps.clientAddress?.(c.req.raw);
+  if (given !== undefined) return given;
+  try {
+    return getConnInfo(c).remote.address ?? 'unknown';
+  } catch {
+    // Not behind node-server: called directly, as a test or a foreign runtime does.
+    return 'unknown';
+  }
+}
+
+const tooLarge = (): never => {
+  throw new HostError('LIMIT', 'What was sent is too large.');
+};
+const limitForms = bodyLimit({ maxSize: WEB_LIMITS.bodyBytes, onError: tooLarge });
+const limitPackages = bodyLimit({ maxSize: WEB_LIMITS.packageBytes, onError: tooLarge });
+/** Every body is bounded; only a package upload may be large. */
+const limitBody: MiddlewareHandler<RootEnv> = (c, next) =>
+  c.req.path === '/operator/packages' ? limitPackages(c, next) : limitForms(c, next);

@@ -1,0 +1,36 @@
+/** One session cookie an area, so that an operator, an admin and a client may be signed in side by side in one browser. */
+import type { Context } from 'hono';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
+import { AUTH_LIMITS } from '../auth/limits.ts';
+import type { Area } from './env.ts';
+
+export const COOKIE_NAMES = { operator: 'bh_operator', admin: 'bh_admin', client: 'bh_client' } as const;
+
+interface CookieScope {
+  readonly area: Area;
+  /** The path it is sent to: the tenant's, or the operator's. */
+  readonly path: string;
+  readonly secure: boolean;
+}
+
+function options(scope: CookieScope) {
+  return {
+    path: scope.path === '' ? '/' : scope.path,
+    httpOnly: true,
+    sameSite: 'Lax',
+    secure: scope.secure,
+  } as const;
+}
+
+export function readSessionCookie(c: Context, area: Area): string | undefined {
+  return getCookie(c, COOKIE_NAMES[area]);
+}
+
+export function writeSessionCookie(c: Context, scope: CookieScope, token: string): void {
+  const maxAge = AUTH_LIMITS.sessionTotalMs / 1_000;
+  setCookie(c, COOKIE_NAMES[scope.area], token, { ...options(scope), maxAge });
+}
+
+export function clearSessionCookie(c: Context, scope: CookieScope): void {
+  deleteCookie(c, COOKIE_NAMES[scope.area], options(scope));
+}

@@ -1,0 +1,308 @@
+/**
+ * Everything the panel needs from the rest of the host, in one interface. The pages read plain rows through `db`; whatever changes
+ * something or enters a module goes through a use case here, so that the panel holds no business rule and can be tested with its own
+ * double of this file. Functions throw HostError with a closed code; a mistake of the person who filled in a form is a value
+ * (`errors` by field), never a throw. All ids are UUIDs, all money is integer minor units, all times Date or epoch milliseconds.
+ *
+ * The panel checks who asks (session, permission, own tenant) before it calls; it has looked up every id it passes
+ * in the tenant's own rows.
+ */
+import type { Kysely } from 'kysely';
+import type { ErrorCode } from '../../sandbox/contract/envelope.ts';
+import type { Answer, Risk } from '../../sandbox/contract/grant.ts';
+import type { ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
+import type { Field } from '../../sandbox/contract/kinds/module.ts';
+import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
+import type { Manifest } from '../../sandbox/contract/manifest.ts';
+import type { Auth } from '../auth/auth.ts';
+import type { Tables } from '../database/tables.ts';
+
+export interface WebDeps {
+  readonly db: Kysely<Tables>;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Where browsers reach the panel, base path included: 'https://panel.example.com' or 'https://example.com/hosting'. */
+  readonly publicUrl: string;
+  /** The client's address as the server or a trusted proxy saw it; the socket's own if undefined. */
+  readonly clientAddress?: (request: Request) => string | undefined;
+  readonly auth: Auth;
+  readonly catalog: Catalog;
+  readonly billing: Billing;
+  readonly jobs: Jobs;
+  readonly modules: ModuleCalls;
+  readonly packages: Packages;
+  readonly tenants: TenantCases;
+  /** The runner processes of this host at this moment. */
+  runners(): Promise<readonly RunnerView[]>;
+  /** An error nobody expected, with the id that the person was shown. Never throws. */
+  reportError(
+    error: unknown,
+    context: { readonly id: string; readonly method: string; readonly path: string },
+  ): void;
+}
+
+/** Errors by field, ready to stand under the fields; the key '' is for the whole form. */
+export type FormErrors = Readonly<Record<string, readonly string[]>>;
+/** What a form's use case answers: done, or what to mend. */
+export type FormResult<T extends object = object> =
+  | ({ readonly ok: true } & T)
+  | { readonly ok: false; readonly errors: FormErrors; readonly message?: string };
+
+/** What a form is drawn from: typed fields with their present values. Secret fields never carry a value, only whether one is set. */
+export interface FormView {
+  readonly fields: readonly Field[];
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Keys of secret fields that hold a value. */
+  readonly secretsSet: readonly string[];
+}
+
+export interface StoreEntry {
+  readonly moduleId: string;
+  readonly publisher: string;
+  readonly type: string;
+  readonly name: string;
+  readonly title: string;
+  readonly description: string;
+  readonly icon: string;
+  /** The newest published version. */
+  readonly version: string;
+  readonly versionId: string;
+  readonly publishedAt: Date;
+}
+
+export interface StorePage extends StoreEntry {
+  readonly fingerprint: string;
+  readonly pinnedAt: Date;
+  readonly author: string;
+  readonly website: string;
+  readonly versions: readonly {
+    readonly id: string;
+    readonly version: string;
+    readonly status: 'in_review' | 'published' | 'revoked';
+    readonly publishedAt: Date;
+    readonly sizeBytes: number;
+  }[];
+  /** What the newest version asks for, in plain words. */
+  readonly lines: readonly ConsentLine[];
+  readonly warnings: readonly string[];
+}
+
+/** One thing a module asks for: one line of the consent page. */
+export interface ConsentLine {
+  /** The ask's stable id: 'http.hosts:api.example.com'. */
+  readonly id: string;
+  readonly capability: string;
+  /** The capability's title and Font Awesome name: the heading the line stands under. */
+  readonly capabilityTitle: string;
+  readonly icon: string;
+  readonly field: string;
+  /** 'list' lines with a pattern may be narrowed in place, 'amount' lines lowered. */
+  readonly sort: 'list' | 'amount' | 'switch' | 'named';
+  readonly item: string;
+  /** A host pattern that a narrower one may replace. */
+  readonly narrowable: boolean;
+  /** The amount asked for, with its unit. */
+  readonly amount?: number;
+  readonly unit?: string;
+  readonly optional: boolean;
+  readonly reason: string;
+  readonly risk: Risk;
+  readonly text: string;
+  readonly granted: boolean;
+  readonly grantedAmount?: number;
+  readonly grantedItem?: string;
+  /** True when the running version does not ask for it yet: what an update adds. */
+  readonly added: boolean;
+  /** Uses of the grant so far, and the last one; absent when it was never granted. */
+  readonly uses?: number;
+  readonly lastUsedAt?: Date | null;
+}
+
+export interface Consent {
+  readonly lines: readonly ConsentLine[];
+  /** The version the lines belong to: the waiting one when the installation is restricted. */
+  readonly version: string;
+  /** Ids of lines that enabling waits for. */
+  readonly missing: readonly string[];
+}
+
+export interface Catalog {
+  /** Published modules whose title, name, publisher or description holds the text; all if it is empty. */
+  search(text: string): Promise<readonly StoreEntry[]>;
+  /** @throws NOT_FOUND */
+  modulePage(moduleId: string): Promise<StorePage>;
+  /** @throws CONFLICT if the tenant has the module already, or one of the same type and name */
+  install(input: {
+    tenantId: string;
+    versionId: string;
+    accountId: string;
+  }): Promise<{ installationId: string }>;
+  consent(installationId: string): Promise<Consent>;
+  /** Replaces the grants by what is answered; what is not answered is not granted. @throws BAD_INPUT for a wider answer */
+  grant(input: {
+    installationId: string;
+    answers: Readonly<Record<string, Answer>>;
+    accountId: string;
+  }): Promise<void>;
+  /** Also accepts a waiting update. @throws NOT_GRANTED naming what is missing, MODULE_ERROR with what activate() said */
+  enable(installationId: string, accountId: string): Promise<void>;
+  /** Data and grants stay. */
+  disable(installationId: string, accountId: string): Promise<void>;
+  /** Only when disabled, and only when no service uses it. The schema stays until purge. @throws CONFLICT */
+  uninstall(installationId: string, accountId: string): Promise<void>;
+  /** Drops the module's own data for good; only when disabled. @throws CONFLICT */
+  purge(installationId: string, accountId: string): Promise<void>;
+  /** Ends a pause of the circuit breaker. */
+  unpause(installationId: string, accountId: string): Promise<void>;
+  /** Moves to a newer version: 'restricted' until its update and new permissions are accepted. */
+  update(input: { installationId: string; versionId: string; accountId: string }): Promise<void>;
+  settings(installationId: string): Promise<FormView>;
+  /** An empty secret leaves the stored one as it is. */
+  saveSettings(input: {
+    installationId: string;
+    values: Readonly<Record<string, unknown>>;
+    accountId: string;
+  }): Promise<FormResult>;
+  /** Fields of the product's configuration, or the module's own HTML for its frame. */
+  productForm(installationId: string, productId: string | null): Promise<ProductForm>;
+  saveProduct(input: {
+    tenantId: string;
+    installationId: string;
+    productId: string | null;
+    name: string;
+    description: string;
+    active: boolean;
+    data: Readonly<Record<string, unknown>>;
+    prices: readonly { period: string; setupMinor: number; amountMinor: number }[];
+    accountId: string;
+  }): Promise<FormResult<{ productId: string }>>;
+}
+
+export type ProductForm =
+  | ({ readonly kind: 'fields' } & FormView)
+  /** getProductPage()'s HTML; its inputs are `product_data[key]` or plain keys, collected by the frame kit on save. */
+  | { readonly kind: 'html' };
+
+export interface Billing {
+  /** Fields of an order of this product (serviceFields), with their defaults. */
+  orderForm(productId: string): Promise<FormView>;
+  order(input: {
+    clientId: string;
+    productId: string;
+    period: string;
+    data: Readonly<Record<string, unknown>>;
+    /** Who pressed the button: the client, or an admin for the client. */
+    accountId: string;
+  }): Promise<FormResult<{ serviceId: string }>>;
+  /** Queues the action's job. `productId` is the target of change_package. @throws CONFLICT if the state does not allow it */
+  serviceAction(input: {
+    serviceId: string;
+    action: ServiceAction;
+    accountId: string;
+    productId?: string;
+  }): Promise<{ message: string }>;
+}
+
+export interface Jobs {
+  /** Runs a failed or cancelled task again as it is. @throws CONFLICT */
+  retry(taskId: string, accountId: string): Promise<void>;
+  cancel(taskId: string, accountId: string): Promise<void>;
+  /** Runs the step in doubt again: the person looked, and the request had no effect. @throws CONFLICT */
+  resume(taskId: string, step: string, accountId: string): Promise<void>;
+  /** Takes the step in doubt as done: the person looked, and the request had its effect. @throws CONFLICT */
+  markStepDone(input: { taskId: string; step: string; value: unknown; accountId: string }): Promise<void>;
+}
+
+/** Who a module's page is shown to. Permissions are the account's keys; '*' is everything. */
+export interface ModuleCaller {
+  readonly id: string;
+  readonly kind: 'admin' | 'client';
+  readonly permissions: readonly string[];
+}
+
+/** Entries into a module that answer a browser. The implementer matches routes against the declaration and checks their permission. */
+export interface ModuleCalls {
+  /**
+   * An admin page or API route. `path` is below the module's prefix, without a leading slash: 'servers/1'.
+   * A redirect to a route comes back as kind 'redirect' whose `to` is such a path; anything else is an outside address.
+   * @throws NOT_FOUND (no such declared route), NOT_GRANTED (the account lacks the route's permission), CONFLICT (not active)
+   */
+  adminPage(input: {
+    installationId: string;
+    path: string;
+    request: ModuleRequest;
+    account: ModuleCaller;
+  }): Promise<ModuleResponse>;
+  /** getProductPage() of a product of this installation, for its frame. */
+  productPage(input: {
+    installationId: string;
+    productId: string | null;
+    account: ModuleCaller;
+  }): Promise<ModuleResponse>;
+  /** One tab of a service, rendered with variables_{tab}(). @throws NOT_FOUND for a tab that is not declared */
+  clientTab(input: { serviceId: string; tab: string; account: ModuleCaller }): Promise<ModuleResponse>;
+  /** controllerClient_{tab}{Verb}(request). */
+  clientCall(input: {
+    serviceId: string;
+    tab: string;
+    request: ModuleRequest;
+    account: ModuleCaller;
+  }): Promise<ModuleResponse>;
+  /** True if the installation may send a person to this outside address (permissions.redirect.hosts, or a host granted for http). */
+  mayLeaveTo(installationId: string, url: string): Promise<boolean>;
+  /** One file of a version's views/assets/, by its path below that folder; undefined if there is none. */
+  asset(versionId: string, path: string): Promise<Uint8Array | undefined>;
+  /** A webhook delivery. `hookId` is the unguessable id in the address. @throws NOT_FOUND, LIMIT */
+  webhook(input: { hookId: string; request: ModuleRequest; address: string }): Promise<ModuleResponse>;
+}
+
+export interface Packages {
+  /** Puts a version in force or refuses it. @throws CONFLICT */
+  review(input: {
+    versionId: string;
+    decision: 'published' | 'revoked';
+    reason: string;
+    accountId: string;
+  }): Promise<void>;
+  /** Reads a package file: signature, contents, manifest, declaration. The version waits in review. @throws BAD_INPUT */
+  upload(input: { bytes: Uint8Array; accountId: string }): Promise<{ versionId: string }>;
+}
+
+export interface TenantCases {
+  /** Makes the tenant with its first admin, who holds every permission. */
+  create(input: {
+    slug: string;
+    name: string;
+    currency: string;
+    timezone: string;
+    admin: { email: string; name: string; password: string };
+  }): Promise<FormResult<{ tenantId: string }>>;
+  /** Private addresses the tenant's modules may reach; told to the runners at once. */
+  allowEgress(input: {
+    tenantId: string;
+    allow: readonly { cidr: string; port: number }[];
+    accountId: string;
+  }): Promise<FormResult>;
+}
+
+export interface RunnerView {
+  readonly id: string;
+  /** The tenant's id, or 'shared'. */
+  readonly group: string;
+  readonly pid: number;
+  readonly uid: number | null;
+  readonly rssBytes: number;
+  readonly cpuUs: number;
+  readonly isolates: number;
+  readonly invocations: number;
+  readonly startedAt: Date;
+}
+
+/** What a page shows of an error on a row: {code, message} as tasks and attempts store it. */
+export interface ShownError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** The manifest as stored with a version, parsed when it was published. */
+export type StoredManifest = Manifest;

@@ -1,0 +1,75 @@
+/** What a failure looks like to a browser: a page of the product, or JSON for scripts. The cause goes to the log, never to the page. */
+import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { HostError, type ErrorCode } from '../../sandbox/contract/envelope.ts';
+import type { RootEnv } from './env.ts';
+import { plainPage, type Panel } from './panel.ts';
+
+const STATUSES: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
+  BAD_INPUT: 422,
+  NOT_GRANTED: 403,
+  NOT_FOUND: 404,
+  NO_METHOD: 404,
+  CONFLICT: 409,
+  LIMIT: 429,
+  TIMEOUT: 504,
+  CPU_LIMIT: 503,
+  MEMORY_LIMIT: 503,
+  CRASHED: 503,
+  INTERRUPTED: 503,
+  MODULE_ERROR: 502,
+  BAD_OUTPUT: 502,
+  LOAD_FAILED: 502,
+};
+const TITLES: Readonly<Record<number, string>> = {
+  403: 'This is not yours to open',
+  404: 'Nothing here',
+  409: 'Not now',
+  422: 'Something in it needs mending',
+  429: 'Too much at once',
+  500: 'Something went wrong on our side',
+  502: 'The module answered with an error',
+  503: 'The module was stopped',
+  504: 'The module took too long',
+};
+
+export function statusOf(code: ErrorCode): ContentfulStatusCode {
+  return STATUSES[code] ?? 500;
+}
+
+export function wantsJson(c: Context): boolean {
+  const accept = c.req.header('accept') ?? '';
+  return accept.includes('application/json') && !accept.includes('text/html');
+}
+
+interface Told {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly status: ContentfulStatusCode;
+}
+
+function tell(error: unknown): Told {
+  if (error instanceof HostError && error.code !== 'INTERNAL')
+    return { code: error.code, message: error.message, status: statusOf(error.code) };
+  return {
+    code: 'INTERNAL',
+    message: 'The cause is in the operator’s log, under the number below.',
+    status: 500,
+  };
+}
+
+/** Answers a thrown error. Only what nobody expected is reported. */
+export async function errorAnswer(panel: Panel, c: Context<RootEnv>, error: unknown): Promise<Response> {
+  const told = tell(error);
+  const id = c.get('requestId') ?? 'unknown';
+  if (told.status === 500)
+    panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
+  if (wantsJson(c)) return c.json({ error: { code: told.code, message: told.message, id } }, told.status);
+  return plainPage(
+    panel,
+    c,
+    'layout/error',
+    { title: TITLES[told.status] ?? 'That did not work', status: told.status, message: told.message, id },
+    told.status,
+  );
+}

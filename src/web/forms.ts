@@ -1,0 +1,103 @@
+/** Reading forms: parsed once at the edge by a schema; what is wrong comes back by field, beside what was typed. */
+import type { Context } from 'hono';
+import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { Field } from '../../sandbox/contract/kinds/module.ts';
+import type { FormErrors } from './deps.ts';
+
+export type RawForm = Readonly<Record<string, string | readonly string[]>>;
+
+/** All text fields of a form; a field given several times is a list. Files are left out. */
+export async function readForm(c: Context): Promise<RawForm> {
+  const form = await c.req.formData();
+  const result: Record<string, string | string[]> = Object.create(null);
+  for (const name of new Set(form.keys())) {
+    const texts = form.getAll(name).filter((value): value is string => typeof value === 'string');
+    const first = texts[0];
+    if (first !== undefined) result[name] = texts.length === 1 ? first : texts;
+  }
+  return result;
+}
+
+export type Checked<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly errors: FormErrors; readonly values: RawForm };
+
+/** Checks a form by a schema. */
+export async function checkForm<S extends v.GenericSchema>(
+  c: Context,
+  schema: S,
+): Promise<Checked<v.InferOutput<S>>> {
+  const values = await readForm(c);
+  const parsed = v.safeParse(schema, { ...values });
+  if (parsed.success) return { ok: true, value: parsed.output };
+  const errors: Record<string, string[]> = {};
+  for (const issue of parsed.issues) {
+    const key = v.getDotPath(issue) ?? '';
+    (errors[key] ??= []).push(issue.message);
+  }
+  return { ok: false, errors, values };
+}
+
+/** Errors by field out of a HostError that carries them, or undefined: then it is no mistake of the form. */
+export function errorsOf(error: unknown): FormErrors | undefined {
+  if (!(error instanceof HostError)) return undefined;
+  if (error.code !== 'BAD_INPUT' && error.code !== 'CONFLICT') return undefined;
+  const byField = v.safeParse(v.record(v.string(), v.array(v.string())), error.data);
+  return byField.success ? byField.output : { '': [error.message] };
+}
+
+/** The typed values of a drawn form (`f_{key}`), as its fields say; what cannot be read stays text for the module to refuse. */
+export function typedValues(fields: readonly Field[], form: RawForm): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const field of fields) {
+    const given = form[`f_${field.key}`];
+    const text = typeof given === 'string' ? given : given?.at(-1);
+    switch (field.type) {
+      case 'switch':
+        values[field.key] = text === 'on';
+        break;
+      case 'multi-select':
+        values[field.key] = given === undefined ? [] : typeof given === 'string' ? [given] : given;
+        break;
+      case 'number':
+        if (text !== undefined && text.trim() !== '')
+          values[field.key] = Number.isFinite(Number(text)) ? Number(text) : text;
+        break;
+      case 'secret':
+      case 'password':
+      case 'text':
+      case 'textarea':
+      case 'select':
+        if (text !== undefined) values[field.key] = text;
+    }
+  }
+  return values;
+}
+
+/** An amount as people type it ('12', '12.50', '12,50') in minor units; undefined if it is none. */
+export function minorUnits(text: string, currency: string): number | undefined {
+  const digits =
+    new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
+  const match = /^(\d{1,10})(?:[.,](\d+))?$/.exec(text.trim());
+  if (match === null) return undefined;
+  const fraction = match[2] ?? '';
+  if (fraction.length > digits) return undefined;
+  return Number(`${match[1]}${fraction.padEnd(digits, '0')}`);
+}
+
+/** Minor units as the text of an input: 1250 → '12.50'. */
+export function majorText(minor: number, currency: string): string {
+  const digits =
+    new Intl.NumberFormat('en', { style: 'currency', currency }).resolvedOptions().maximumFractionDigits ?? 2;
+  return (minor / 10 ** digits).toFixed(digits);
+}
+
+const Id = v.pipe(v.string(), v.uuid());
+
+/** A UUID from a path or query. @throws NOT_FOUND for anything else, before it reaches SQL */
+export function idFrom(text: string | undefined): string {
+  const parsed = v.safeParse(Id, text);
+  if (!parsed.success) throw new HostError('NOT_FOUND', 'There is no such page.');
+  return parsed.output;
+}

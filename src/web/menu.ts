@@ -1,0 +1,160 @@
+/** The sidebars. An entry an account lacks the permission for is not shown (the page itself refuses as well). */
+import { sql, type Kysely } from 'kysely';
+import * as v from 'valibot';
+import { Declaration } from '../../sandbox/contract/declaration.ts';
+import { hasPermission, modulePermission, type PanelPermission } from '../auth/permissions.ts';
+import type { SignedIn } from '../auth/sessions.ts';
+import type { Tables } from '../database/tables.ts';
+
+export interface MenuEntry {
+  readonly title: string;
+  readonly href: string;
+  readonly icon: string;
+  readonly active: boolean;
+  readonly count?: number;
+  readonly countTone?: string;
+  /** Entries of modules stand under a heading of their own. */
+  readonly heading?: string;
+}
+
+interface Item {
+  readonly title: string;
+  readonly path: string;
+  readonly icon: string;
+  readonly permission?: PanelPermission;
+}
+
+const ADMIN: readonly Item[] = [
+  { title: 'Dashboard', path: '', icon: 'fas fa-gauge' },
+  { title: 'Services', path: '/services', icon: 'fas fa-server', permission: 'services.view' },
+  { title: 'Clients', path: '/clients', icon: 'fas fa-users', permission: 'clients.manage' },
+  { title: 'Products', path: '/products', icon: 'fas fa-box-open', permission: 'products.manage' },
+  { title: 'Modules', path: '/modules', icon: 'fas fa-puzzle-piece', permission: 'modules.view' },
+  { title: 'Store', path: '/store', icon: 'fas fa-store', permission: 'modules.manage' },
+  { title: 'Tasks', path: '/tasks', icon: 'fas fa-list-check', permission: 'tasks.view' },
+  { title: 'Logs', path: '/logs', icon: 'fas fa-scroll', permission: 'logs.view' },
+  { title: 'Settings', path: '/settings', icon: 'fas fa-gear' },
+];
+
+function isActive(path: string, base: string, item: string): boolean {
+  const full = base + item;
+  if (item === '') return path === full || path === `${full}/`;
+  // Pages of a module live below /modules/{Type}/…: they mark the module's own entry, not this one.
+  return path === full || path.startsWith(`${full}/`);
+}
+
+const Counts = v.object({ attention: v.number(), failed: v.number() });
+
+async function adminCounts(db: Kysely<Tables>, tenantId: string): Promise<v.InferOutput<typeof Counts>> {
+  const { rows } = await sql`
+    select
+      (select count(*)::int from installations where tenant_id = ${tenantId} and (status in ('restricted', 'error') or paused_at is not null)) as attention,
+      (select count(*)::int from tasks where tenant_id = ${tenantId} and status = 'failed' and created_at > now() - interval '24 hours') as failed
+  `.execute(db);
+  return v.parse(Counts, rows[0]);
+}
+
+const Sidebar = v.pick(Declaration, ['sidebar', 'web_routes']);
+
+async function moduleEntries(input: AdminMenu): Promise<MenuEntry[]> {
+  const rows = await input.db
+    .selectFrom('installations')
+    .innerJoin('modules', 'modules.id', 'installations.module_id')
+    .innerJoin('module_versions', 'module_versions.id', 'installations.version_id')
+    .select(['modules.type', 'modules.name', 'module_versions.declaration'])
+    .where('installations.tenant_id', '=', input.tenantId)
+    .where('installations.status', '=', 'active')
+    .orderBy('modules.name')
+    .execute();
+  return rows.flatMap((row) => {
+    const declared = v.safeParse(Sidebar, row.declaration);
+    if (!declared.success) return [];
+    const prefix = `${input.base}/modules/${row.type}/${row.name}`;
+    return declared.output.sidebar
+      .filter(
+        ({ permission }) =>
+          permission === undefined ||
+          hasPermission(input.account.permissions, modulePermission(row.type, row.name, permission)),
+      )
+      .map((entry) => {
+        const uriOf = (name: string) => declared.output.web_routes.find((route) => route.name === name)?.uri;
+        const uris = [entry.link, ...entry.active_links]
+          .map((name) => uriOf(name))
+          .filter((uri) => uri !== undefined);
+        const here = input.path.startsWith(`${prefix}/`)
+          ? decodeURIComponent(input.path.slice(prefix.length + 1))
+          : undefined;
+        return {
+          title: entry.title,
+          href: `${prefix}/${uriOf(entry.link) ?? entry.link}`,
+          icon: entry.icon ?? 'fas fa-puzzle-piece',
+          active: here !== undefined && uris.some((uri) => routeMatches(uri, here)),
+        };
+      });
+  });
+}
+
+/** 'servers/{uuid}' matches 'servers/1'. */
+function routeMatches(uri: string, path: string): boolean {
+  const wanted = uri.split('/');
+  const given = path.split('/');
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, index) => /^\{.*\}$/.test(part) || part === given[index])
+  );
+}
+
+export interface AdminMenu {
+  readonly db: Kysely<Tables>;
+  readonly tenantId: string;
+  readonly base: string;
+  readonly path: string;
+  readonly account: SignedIn;
+}
+
+export async function adminMenu(input: AdminMenu): Promise<MenuEntry[]> {
+  const [counts, modules] = await Promise.all([adminCounts(input.db, input.tenantId), moduleEntries(input)]);
+  const badges: Readonly<Record<string, { count: number; countTone: string }>> = {
+    '/modules': { count: counts.attention, countTone: 'yellow' },
+    '/tasks': { count: counts.failed, countTone: 'red' },
+  };
+  const own = ADMIN.filter(
+    ({ permission }) => permission === undefined || hasPermission(input.account.permissions, permission),
+  ).map((item) => ({
+    title: item.title,
+    href: `${input.base}${item.path}`,
+    icon: item.icon,
+    active: isActive(input.path, input.base, item.path) && !modules.some((entry) => entry.active),
+    ...badges[item.path],
+  }));
+  return [...own, ...modules.map((entry, index) => (index === 0 ? { ...entry, heading: 'Modules' } : entry))];
+}
+
+export function clientMenu(base: string, path: string): MenuEntry[] {
+  const entry = (title: string, item: string, icon: string): MenuEntry => ({
+    title,
+    href: base + item,
+    icon,
+    active: isActive(path, base, item),
+  });
+  return [
+    entry('My services', '/services', 'fas fa-server'),
+    entry('Order', '/order', 'fas fa-cart-shopping'),
+    entry('Profile', '/profile', 'fas fa-user'),
+  ];
+}
+
+export function operatorMenu(base: string, path: string): MenuEntry[] {
+  const entry = (title: string, item: string, icon: string): MenuEntry => ({
+    title,
+    href: base + item,
+    icon,
+    active: isActive(path, base, item),
+  });
+  return [
+    entry('Tenants', '/tenants', 'fas fa-building'),
+    entry('Packages', '/packages', 'fas fa-box'),
+    entry('Runners', '/runners', 'fas fa-microchip'),
+    entry('Profile', '/profile', 'fas fa-user'),
+  ];
+}

@@ -1,0 +1,101 @@
+/** The sign-in and sign-out of one area; the three areas differ in their accounts, their cookie and where they lead. */
+import type { Context, Hono } from 'hono';
+import * as v from 'valibot';
+import type { AccountKind } from '../auth/accounts.ts';
+import { clearSessionCookie, readSessionCookie, writeSessionCookie } from './cookies.ts';
+import { checkForm } from './forms.ts';
+import { checkCsrf } from './guard.ts';
+import { withNote } from './notes.ts';
+import { plainPage, type Panel } from './panel.ts';
+import type { RootEnv } from './env.ts';
+
+export interface SignInArea {
+  readonly kind: AccountKind;
+  readonly heading: string;
+  readonly brand: string;
+  readonly brandIcon: string;
+  /** Null for operators. */
+  readonly tenantId: string | null;
+  /** URL path of the area: where a sign-in leads. */
+  readonly base: string;
+  /** Path the cookie is sent to. */
+  readonly cookiePath: string;
+  readonly others?: readonly { readonly href: string; readonly title: string }[];
+}
+
+const SignInForm = v.object({
+  email: v.pipe(v.string(), v.maxLength(300)),
+  password: v.pipe(v.string(), v.maxLength(2_000)),
+  next: v.optional(v.string(), ''),
+});
+const MINUTE_MS = 60_000;
+
+/** A path inside the area, or the area's start: a link to the sign-in must not lead to another site afterwards. */
+function safeNext(next: string, base: string): string {
+  const start = base === '' ? '/' : base;
+  const url = URL.parse(next, 'http://x.invalid');
+  const inside =
+    next.startsWith('/') &&
+    url?.host === 'x.invalid' &&
+    (url.pathname === base || url.pathname.startsWith(`${base}/`));
+  return inside ? url.pathname + url.search : start;
+}
+
+/** @param areaOf what is known of the area once the tenant is */
+export function signInPages<E extends RootEnv>(
+  app: Hono<E>,
+  panel: Panel,
+  areaOf: (c: Context<E>) => SignInArea,
+): void {
+  const page = (
+    c: Context<E>,
+    extra: { email?: string; next?: string; refused?: string },
+    status: 200 | 401 | 429,
+  ) => {
+    const area = areaOf(c);
+    const data = { title: 'Sign in', ...area, action: `${area.base}/sign-in`, ...extra };
+    return plainPage(panel, c, 'layout/sign-in', data, status);
+  };
+
+  app.get('/sign-in', (c) => page(c, { next: c.req.query('next') ?? '' }, 200));
+
+  app.post('/sign-in', async (c) => {
+    const area = areaOf(c);
+    const form = await checkForm(c, SignInForm);
+    if (!form.ok) return page(c, { refused: 'Enter your e-mail and password.' }, 401);
+    const { email, password, next } = form.value;
+    const result = await panel.deps.auth.signIn({
+      kind: area.kind,
+      tenantId: area.tenantId,
+      email,
+      password,
+      address: c.get('address'),
+      userAgent: c.req.header('user-agent') ?? '',
+    });
+    if (result.ok) {
+      writeSessionCookie(
+        c,
+        { area: area.kind, path: area.cookiePath, secure: panel.site.secure },
+        result.token,
+      );
+      return c.redirect(safeNext(next, area.base), 303);
+    }
+    if (result.reason === 'refused')
+      return page(c, { email, next, refused: 'That e-mail and password do not belong together.' }, 401);
+    const minutes = Math.ceil(result.waitMs / MINUTE_MS);
+    c.header('Retry-After', String(Math.ceil(result.waitMs / 1_000)));
+    return page(c, { email, next, refused: `Too many attempts. Try again in ${minutes} min.` }, 429);
+  });
+
+  app.post('/sign-out', async (c) => {
+    const area = areaOf(c);
+    const token = readSessionCookie(c, area.kind);
+    const account = token === undefined ? undefined : await panel.deps.auth.sessions.find(token);
+    if (account !== undefined) {
+      await checkCsrf(c.req.raw, account);
+      await panel.deps.auth.sessions.revoke(account.accountId, account.sessionId);
+    }
+    clearSessionCookie(c, { area: area.kind, path: area.cookiePath, secure: panel.site.secure });
+    return c.redirect(withNote(`${area.base}/sign-in`, 'signed-out'), 303);
+  });
+}

@@ -1,0 +1,52 @@
+/**
+ * Where the panel lives: its public address, the base path it is mounted under, and the hosts it answers to. A tenant is found by
+ * `/t/{slug}` or by a host of its own, `{slug}.{public host}`. Any other Host is refused: a name that an attacker points at this
+ * server must not become a second origin of the panel.
+ */
+const SLUG = /^[a-z][a-z0-9-]{1,30}$/;
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
+/** Paths that are the same on every host: no tenant is put before them. */
+const SHARED = /^\/(?:static|m|hooks)\/|^\/healthz$/;
+
+export interface Site {
+  /** '' or '/hosting', never with a slash at its end. */
+  readonly base: string;
+  readonly secure: boolean;
+  /** The origin a browser sees for this Host, or undefined if we do not answer to it. */
+  originOf(host: string): string | undefined;
+  /** The tenant's slug if the host is a tenant's own. */
+  tenantOf(host: string): string | undefined;
+  /** The path our routes see: without the base, with the tenant that the host means put in front. */
+  routePath(url: URL): string;
+}
+
+/** @param publicUrl absolute; what stands in WebDeps.publicUrl */
+export function siteAt(publicUrl: string): Site {
+  const url = new URL(publicUrl);
+  const base = url.pathname.replace(/\/+$/, '');
+  const suffix = `.${url.host}`;
+  const loopback = LOOPBACK.has(url.hostname);
+  const tenantOf = (host: string): string | undefined => {
+    const slug = host.endsWith(suffix) ? host.slice(0, -suffix.length) : '';
+    return SLUG.test(slug) ? slug : undefined;
+  };
+  const known = (host: string): boolean => {
+    if (host === url.host || tenantOf(host) !== undefined) return true;
+    const other = URL.parse(`${url.protocol}//${host}`);
+    return loopback && other !== null && LOOPBACK.has(other.hostname) && other.port === url.port;
+  };
+  return {
+    base,
+    secure: url.protocol === 'https:',
+    tenantOf,
+    originOf: (host) => (known(host) ? `${url.protocol}//${host}` : undefined),
+    routePath(request) {
+      const path =
+        base !== '' && (request.pathname === base || request.pathname.startsWith(`${base}/`))
+          ? request.pathname.slice(base.length) || '/'
+          : request.pathname;
+      const slug = tenantOf(request.host);
+      return slug === undefined || SHARED.test(path) ? path : `/t/${slug}${path === '/' ? '' : path}`;
+    },
+  };
+}

@@ -1,0 +1,133 @@
+/*
+ * The panel's own behaviour, without which every page still works: confirmation of grave actions, filters that submit themselves,
+ * lists filtered in place, and live parts. A live part names the address of its fragment and of its event stream; each
+ * event means "something changed", and the fragment is fetched anew, so the server renders in one place only.
+ */
+(() => {
+  const on = (name, selector, handler) =>
+    document.addEventListener(name, (event) => {
+      const found = event.target instanceof Element ? event.target.closest(selector) : null;
+      if (found !== null) handler(found, event);
+    });
+
+  on('click', '[data-back]', () => {
+    if (history.length > 1) history.back();
+    else location.assign('/');
+  });
+
+  on('submit', 'form[data-confirm]', (form, event) => {
+    if (form.dataset.confirmed === 'yes') return;
+    event.preventDefault();
+    ask(form.dataset.confirm ?? '', form.dataset.confirmButton ?? 'Go on').then((yes) => {
+      if (!yes) return;
+      form.dataset.confirmed = 'yes';
+      form.requestSubmit(event.submitter ?? undefined);
+    });
+  });
+
+  /** A dialog of ours with two buttons; resolves to true for the first. Text only, never HTML. */
+  function ask(text, button) {
+    const dialog = document.createElement('dialog');
+    dialog.className = 'bh-dialog card';
+    const body = document.createElement('p');
+    body.className = 'mb-3';
+    body.textContent = text;
+    const row = document.createElement('form');
+    row.method = 'dialog';
+    row.className = 'btn-list justify-content-end';
+    const make = (label, value, look) => {
+      const element = document.createElement('button');
+      element.className = `btn ${look}`;
+      element.value = value;
+      element.textContent = label;
+      return element;
+    };
+    row.append(make('Cancel', 'no', ''), make(button, 'yes', 'btn-danger'));
+    dialog.append(body, row);
+    document.body.append(dialog);
+    dialog.showModal();
+    return new Promise((resolve) => {
+      dialog.addEventListener('close', () => {
+        resolve(dialog.returnValue === 'yes');
+        dialog.remove();
+      });
+    });
+  }
+  globalThis.bulkheadAsk = ask;
+
+  on('change', 'form[data-auto] select, form[data-auto] input', (input) => input.form?.requestSubmit());
+
+  let typing;
+  on('input', 'form[data-auto] input[type=search]', (input) => {
+    clearTimeout(typing);
+    typing = setTimeout(() => input.form?.requestSubmit(), 400);
+  });
+
+  on('input', '[data-filter]', (input) => {
+    const wanted = input.value.trim().toLowerCase();
+    for (const row of document.querySelectorAll(input.dataset.filter))
+      row.hidden = wanted !== '' && !row.textContent.toLowerCase().includes(wanted);
+  });
+
+  on('change', '[data-shows]', (select) => {
+    for (const part of document.querySelectorAll(`[data-shown-for^="${select.dataset.shows}:"]`))
+      part.hidden = part.dataset.shownFor !== `${select.dataset.shows}:${select.value}`;
+  });
+
+  for (const part of document.querySelectorAll('[data-live]')) live(part);
+
+  function live(part) {
+    const source = new EventSource(part.dataset.live);
+    let fetching = false;
+    let again = false;
+    const refresh = async () => {
+      if (fetching) {
+        again = true;
+        return;
+      }
+      fetching = true;
+      try {
+        const response = await fetch(part.dataset.fragment, { headers: { accept: 'text/html' } });
+        if (response.ok) replace(part, await response.text());
+      } finally {
+        fetching = false;
+        if (again) {
+          again = false;
+          refresh();
+        }
+      }
+    };
+    source.addEventListener('changed', refresh);
+    addEventListener('pagehide', () => source.close(), { once: true });
+  }
+
+  /** Puts our own server's fragment in place and leaves what the person opened open. */
+  function replace(part, html) {
+    const open = new Set([...part.querySelectorAll('details[open][id]')].map((element) => element.id));
+    part.innerHTML = html;
+    for (const element of part.querySelectorAll('details[id]')) if (open.has(element.id)) element.open = true;
+  }
+
+  /* The consent page: how much is still missing. */
+  const consent = document.querySelector('[data-consent]');
+  if (consent !== null) {
+    const count = () => {
+      const missing = [...consent.querySelectorAll('input[type=checkbox][data-required]')].filter(
+        (box) => !box.checked,
+      );
+      for (const line of consent.querySelectorAll('[data-line]'))
+        line.classList.toggle('bh-off', !line.querySelector('input[type=checkbox]').checked);
+      consent.querySelector('[data-missing]').hidden = missing.length === 0;
+      consent.querySelector('[data-complete]').hidden = missing.length > 0;
+      consent.querySelector('[data-missing-count]').textContent = String(missing.length);
+      const enable = consent.querySelector('[data-enable]');
+      if (enable !== null) enable.disabled = missing.length > 0;
+    };
+    consent.addEventListener('change', count);
+    on('click', '[data-grant-all]', () => {
+      for (const box of consent.querySelectorAll('input[type=checkbox][data-required]')) box.checked = true;
+      count();
+    });
+    count();
+  }
+})();
