@@ -26,7 +26,6 @@ export function methodOf(name: string): Method {
 /** Rejects when the signal aborts, whatever the host still does; the host's own time runs on. */
 async function raceSignal<T>(work: Promise<T>, signal: BaseAbortSignal | null | undefined): Promise<T> {
   if (signal === null || signal === undefined) return work;
-  signal.throwIfAborted();
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -43,6 +42,7 @@ export function reasonOf(error: unknown): unknown {
 
 /** One op. In a step each request takes the next number, by which the host's journal knows it again. */
 export async function send(env: Env, request: Request, timeoutMs: number | undefined): Promise<Response> {
+  request.signal?.throwIfAborted();
   const content = Body.contentOf(request);
   const { step } = env;
   const input: RequestInput = {

@@ -1,7 +1,7 @@
 /** Hosts of URLs as the WHATWG URL standard reads them: IPv4 in all its spellings, IPv6, and names in ASCII (punycode). */
 import { decodeUtf8, encodeUtf8 } from './encoding.ts';
 
-const FORBIDDEN_HOST = /[\0\t\n\r #/:<>?@[\\\]^|]/;
+export const FORBIDDEN_HOST = /[\0\t\n\r #/:<>?@[\\\]^|]/;
 const FORBIDDEN_DOMAIN = /[\0-\x20#%/:<>?@[\\\]^|\x7f]/;
 /** Code points that UTS 46 drops, and full stops it reads as one. */
 const IGNORED = /[\u00ad\u200b\u2060\ufeff]/g;
@@ -68,6 +68,8 @@ function adapt(delta: number, count: number, isFirst: boolean): number {
 }
 
 function domainToAscii(domain: string): string | undefined {
+  // Bytes that were no UTF-8.
+  if (domain.includes('\ufffd')) return undefined;
   const labels = domain.replace(IGNORED, '').replace(FULL_STOPS, '.').toLowerCase().split('.');
   const encoded = labels.map((label) => {
     if (/^[\0-\x7f]*$/.test(label)) return label;
@@ -133,7 +135,8 @@ function longestZeros(pieces: readonly number[]): { start: number; length: numbe
   return best;
 }
 
-function parseIpv6(text: string): string | undefined {
+/** In brackets and shortened; undefined if it is none. */
+export function parseIpv6(text: string): string | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const [head, tail] = [ipv6Pieces(halves[0] ?? ''), ipv6Pieces(halves[1] ?? '')];
@@ -148,10 +151,9 @@ function parseIpv6(text: string): string | undefined {
   return `[${hex(pieces.slice(0, zeros.start))}::${hex(pieces.slice(zeros.start + zeros.length))}]`;
 }
 
-/** The serialised host, or undefined if it is not valid. `isSpecial`: of http, https, ws, wss or ftp. */
-export function parseHost(text: string, isSpecial: boolean): string | undefined {
+/** The host of an http, https, ws, wss or ftp URL, serialised; undefined if it is not valid. */
+export function parseHost(text: string): string | undefined {
   if (text.startsWith('[')) return text.endsWith(']') ? parseIpv6(text.slice(1, -1)) : undefined;
-  if (!isSpecial) return FORBIDDEN_HOST.test(text) ? undefined : text;
   const domain = domainToAscii(decodeUtf8(percentDecode(text)));
   if (domain === undefined || domain === '' || FORBIDDEN_DOMAIN.test(domain)) return undefined;
   const ipv4 = parseIpv4(domain);

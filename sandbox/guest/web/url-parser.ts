@@ -3,7 +3,7 @@
  * use; the host parses every URL again and believes none of this.
  */
 import { encodeUtf8 } from './encoding.ts';
-import { parseHost } from './url-host.ts';
+import { parseHost, parseIpv6, FORBIDDEN_HOST } from './url-host.ts';
 
 export interface UrlRecord {
   readonly scheme: string;
@@ -77,13 +77,19 @@ export function parsePort(text: string, scheme: string): string | undefined {
   return port === DEFAULT_PORTS[scheme] ? '' : port;
 }
 
+/** Of a scheme whose hosts are not ours to read. */
+function parseOpaqueHost(text: string): string | undefined {
+  if (text.startsWith('[')) return text.endsWith(']') ? parseIpv6(text.slice(1, -1)) : undefined;
+  return FORBIDDEN_HOST.test(text) ? undefined : percentEncode(text, '');
+}
+
 /** `host:port`. */
 export function parseHostAndPort(text: string, scheme: string): Pick<UrlRecord, 'host' | 'port'> | undefined {
   const match = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(text);
   if (match === null) return undefined;
   const [hostText, portText] = [match[1] ?? '', match[2] ?? ''];
   if (hostText === '' && portText !== '') return undefined;
-  const host = hostText === '' && !isSpecial(scheme) ? '' : parseHost(hostText, isSpecial(scheme));
+  const host = isSpecial(scheme) ? parseHost(hostText) : parseOpaqueHost(hostText);
   const port = parsePort(portText, scheme);
   return host === undefined || port === undefined ? undefined : { host, port };
 }
@@ -128,8 +134,12 @@ function parseAuthority(scheme: string, text: string, { query, fragment }: Rest)
 function parseRelative(rest: Rest, base: UrlRecord): UrlRecord | undefined {
   const { text, query, fragment } = rest;
   const slash = isSpecial(base.scheme) ? /^[/\\]/ : /^\//;
-  if (base.isOpaque) return text === '' && query === null ? { ...base, fragment } : undefined;
-  if (slash.test(text) && slash.test(text.slice(1))) return parseAuthority(base.scheme, text.slice(2), rest);
+  if (base.isOpaque)
+    return text === '' && query === null && fragment !== null ? { ...base, fragment } : undefined;
+  if (slash.test(text) && slash.test(text.slice(1))) {
+    const authority = isSpecial(base.scheme) ? text.replace(/^[/\\]+/, '') : text.slice(2);
+    return parseAuthority(base.scheme, authority, rest);
+  }
   if (slash.test(text)) return { ...base, path: parsePath(text.slice(1), base.scheme), query, fragment };
   if (text === '') return { ...base, query: query ?? base.query, fragment };
   const folder = base.path.split('/').slice(1, -1);
