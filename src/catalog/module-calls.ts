@@ -39,6 +39,7 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
   return {
     adminPage: (input) => adminPage(deps, input),
     productPage: (input) => productPage(deps, input),
+    servicePage: (input) => servicePage(deps, input),
     clientTab: (input) => clientTab(deps, input),
     clientCall: (input) => clientCall(deps, input),
     mayLeaveTo: async (installationId, url) => mayLeaveTo(await deps.installations.get(installationId), url),
@@ -173,6 +174,21 @@ async function readService(deps: ModuleCallsDeps, serviceId: string): Promise<Se
     installationId: row.installation_id,
     prepare: [onModule('getProductData', row.product_data), onModule('getServiceData', data)],
   };
+}
+
+async function servicePage(
+  deps: ModuleCallsDeps,
+  input: Parameters<ModuleCalls['servicePage']>[0],
+): Promise<ModuleResponse> {
+  const service = await readService(deps, input.serviceId);
+  const { results } = await deps.invoker.invoke({
+    installationId: service.installationId,
+    serviceId: input.serviceId,
+    purpose: 'request',
+    account: input.account,
+    calls: [...service.prepare, onModule('getServicePage')],
+  });
+  return responseOf(results.at(-1));
 }
 
 async function declaredTab(
