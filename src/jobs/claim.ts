@@ -8,7 +8,7 @@ import { sql } from 'kysely';
 
 import type { WireError } from '../../sandbox/contract/envelope.ts';
 import type { AttemptOutcome } from './outcome.ts';
-import { countRunning, lockPlaces } from './places.ts';
+import { countRunning, lockPlaces, moveUp } from './places.ts';
 import type { Places } from './places.ts';
 import { taskFrom } from './task.ts';
 import type { Db, FinalStatus, Task, Trx } from './task.ts';
@@ -126,5 +126,6 @@ async function startRun(trx: Trx, task: Task, runsBefore: number): Promise<Claim
     .values({ task_id: task.id, number: runsBefore + 1 })
     .returning('id')
     .executeTakeFirstOrThrow();
+  await moveUp(trx, task.tenantId);
   return { kind: 'run', run: { task: taskFrom(row), attemptId, attempt: row.attempts } };
 }

@@ -6,4 +6,6 @@ export const LOCKS = Object.freeze({
   worker: 1_148_219,
   /** Held for a transaction by the one process that looks for orphans. */
   sweep: 1_148_220,
+  /** Held for a transaction by whoever renumbers a tenant's waiting jobs. */
+  tenantQueue: 1_148_221,
 });

@@ -10,6 +10,7 @@ import * as v from 'valibot';
 
 import { tasks } from '../../sandbox/contract/capabilities/tasks.ts';
 import { addJob } from './graphile.ts';
+import { MAX_PRIORITY } from './limits.ts';
 import { LOCKS } from './locks.ts';
 import type { Trx } from './task.ts';
 
@@ -76,6 +77,29 @@ export async function backlogIndex(trx: Trx, tenantId: string, runAt: Date): Pro
     where installation_id in (select id from installations where tenant_id = ${tenantId})
       and status = 'queued' and run_at <= greatest(${runAt}::timestamptz, clock_timestamp())`.execute(trx);
   return counted.rows[0]?.count ?? 0;
+}
+
+/**
+ * Moves a tenant's waiting jobs up when one of them has left the queue, so that it always has one in front: with a fixed index, a
+ * tenant whose second job waits would stand still for as long as others keep adding their first. Skipped while another process
+ * does it for this tenant.
+ */
+export async function moveUp(trx: Trx, tenantId: string): Promise<void> {
+  const tried = await sql<{ free: boolean }>`
+    select pg_try_advisory_xact_lock(${LOCKS.tenantQueue}::int, hashtext(${tenantId}::text)) as free`.execute(
+    trx,
+  );
+  if (tried.rows[0]?.free !== true) return;
+  await sql`
+    select graphile_worker.reschedule_jobs(array[id], priority := index)
+    from (
+      select j.id, j.priority,
+        least(row_number() over (order by j.priority, j.run_at) - 1, ${MAX_PRIORITY}::int)::int as index
+      from tasks t join graphile_worker.jobs j on j.key = t.id::text
+      where t.installation_id in (select id from installations where tenant_id = ${tenantId})
+        and t.status = 'queued' and t.run_at <= clock_timestamp() and j.locked_at is null
+    ) as waiting
+    where index <> priority`.execute(trx);
 }
 
 /** Gives free places to the oldest waiting tasks. The caller holds the lock. Returns how many it let in. */

@@ -165,7 +165,7 @@ describe('a duplicate', () => {
   });
 
   it('is never a job that adds itself again from its own run; a second time gives the same follow-up', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const task = { installationId, method: 'checkJob', params: { vm: 7 } };
     const followUps: { id: string; status: string }[] = [];

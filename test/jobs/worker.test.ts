@@ -8,6 +8,7 @@ import { getTask, listAttempts, listTasks } from '../../src/jobs/read.ts';
 import { promoteTasks } from '../../src/jobs/recovery.ts';
 import type { TestDatabase } from '../support/database.ts';
 import {
+  FAST,
   install,
   queueDatabase,
   returned,
@@ -30,7 +31,7 @@ async function jobsLeft(host: TestDatabase): Promise<number> {
 
 describe('a task', () => {
   it('is completed with what its method returned, its run and its processor time', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'syncJob', params: { n: 3 } });
     await using _worker = await work(host, {
@@ -52,7 +53,7 @@ describe('a task', () => {
   });
 
   it('fails at once when its method returns an error', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const task = { installationId, method: 'x', tries: 5, backoffS: 0, maxExceptions: 5 };
     const { id } = await enqueueTask(host.db, task);
@@ -66,7 +67,7 @@ describe('a task', () => {
   });
 
   it('that throws is tried again up to its tries', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const task = { installationId, method: 'x', tries: 3, backoffS: 0, maxExceptions: 9 };
     const { id } = await enqueueTask(host.db, task);
@@ -87,7 +88,7 @@ describe('a task', () => {
   });
 
   it('that throws ends at maxExceptions', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const task = { installationId, method: 'x', tries: 9, backoffS: 0, maxExceptions: 2 };
     const { id } = await enqueueTask(host.db, task);
@@ -97,7 +98,7 @@ describe('a task', () => {
   });
 
   it('waits its own backoff before the next try', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x', tries: 2, backoffS: 3_000 });
     await using _worker = await work(host, { runTask: async () => threw() });
@@ -115,7 +116,7 @@ describe('a task', () => {
   });
 
   it('that runs longer than its timeout is told to stop, and that is an exception', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x', timeoutS: 1 });
     await using _worker = await work(host, { runTask: async (_task, { signal }) => untilAborted(signal) });
@@ -124,7 +125,7 @@ describe('a task', () => {
   });
 
   it('whose run ignores that it was told to stop is given up', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x', timeoutS: 1 });
     const never = Promise.withResolvers<typeof success>();
@@ -134,7 +135,7 @@ describe('a task', () => {
   });
 
   it('whose runner was interrupted runs again and nothing is counted', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x', maxExceptions: 1 });
     let runs = 0;
@@ -146,7 +147,7 @@ describe('a task', () => {
   });
 
   it('that is interrupted again and again fails in the end', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     await using _worker = await work(host, { runTask: async () => threw('INTERRUPTED') });
@@ -155,7 +156,7 @@ describe('a task', () => {
   });
 
   it('whose runner failed on our side says so without the cause', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     await using _worker = await work(host, {
@@ -181,7 +182,7 @@ describe('what a module returns', () => {
     ],
     ['endless nesting', { success: true, data: deep }, 'failed', null],
   ])('ends the task even with %s in it', async (_what, value, status, result) => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     await using _worker = await work(host, { runTask: async () => returned(value) });
@@ -192,7 +193,7 @@ describe('what a module returns', () => {
 
 describe('a cancel', () => {
   it('of a waiting task: it never runs, and the hook hears of it', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const runAt = new Date(Date.now() + 1_500);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x', runAt });
@@ -217,10 +218,14 @@ describe('a cancel', () => {
   });
 
   it('of a running task tells it to stop, from another process', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x', tries: 5, backoffS: 0 });
-    await using _worker = await work(host, { runTask: async (_task, { signal }) => untilAborted(signal) });
+    // No housekeeping round comes by that would find it.
+    await using _worker = await work(host, {
+      timing: { beatMs: 60_000 },
+      runTask: async (_task, { signal }) => untilAborted(signal),
+    });
     await taskWith(host.db, id, 'processing');
     expect(await cancelTask(host.db, id)).toEqual({ cancelled: true });
     const task = await until('the end', async () => {
@@ -232,7 +237,7 @@ describe('a cancel', () => {
   });
 
   it('of a running task reaches it even if the announcement is lost', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     await using _worker = await work(host, { runTask: async (_task, { signal }) => untilAborted(signal) });
@@ -243,7 +248,7 @@ describe('a cancel', () => {
   });
 
   it('wins over what the run still returns', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     await using _worker = await work(host, {
@@ -264,7 +269,7 @@ describe('a cancel', () => {
 
 describe('retryTask', () => {
   it('queues a failed task again with its tries anew, its runs kept as history', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     let works = false;
@@ -281,7 +286,7 @@ describe('retryTask', () => {
   });
 
   it('refuses while the same task waits', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     await using _worker = await work(host, { runTask: async () => threw() });
@@ -316,7 +321,7 @@ describe('a task with a step in doubt', () => {
   }
 
   it('fails without retry and runs on when a person resumes it', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const id = await failedInDoubt(host);
     await using _worker = await work(host, { runTask: async (task) => runWith(host, task.id) });
     expect(await taskWith(host.db, id, 'failed')).toMatchObject({ error: { code: 'STEP_IN_DOUBT' } });
@@ -327,7 +332,7 @@ describe('a task with a step in doubt', () => {
   });
 
   it('runs on after a step that a person marked as done, with the value given', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const id = await failedInDoubt(host);
     await using _worker = await work(host, { runTask: async (task) => runWith(host, task.id) });
     await taskWith(host.db, id, 'failed');
@@ -342,7 +347,7 @@ describe('a task with a step in doubt', () => {
 
 describe('the finishing hook', () => {
   it('runs before the end is seen, and its effects come with the end', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId, tenantId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     const seen: unknown[] = [];
@@ -360,7 +365,7 @@ describe('the finishing hook', () => {
   });
 
   it('that throws is called again, the method is not', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     let [runs, calls] = [0, 0];
@@ -380,7 +385,7 @@ describe('the finishing hook', () => {
   });
 
   it('that keeps throwing does not keep the task from ending', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     let calls = 0;
@@ -399,13 +404,15 @@ describe('the finishing hook', () => {
 
 describe('an installation’s places', () => {
   it('bound how many of its tasks run at once, and all of them run, first come first', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db, 2);
     const order: number[] = [];
     let [running, most] = [0, 0];
     for (let n = 0; n < 12; n++) await enqueueTask(host.db, { installationId, method: 'x', params: { n } });
     await using _worker = await work(host, {
       concurrency: 6,
+      // No sweep comes by that would hand on what an end did not.
+      timing: { ...FAST, sweepMs: 60_000 },
       runTask: async (task) => {
         running += 1;
         most = Math.max(most, running);
@@ -425,7 +432,7 @@ describe('an installation’s places', () => {
   });
 
   it('bound tasks that were queued for later and come due together', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db, 1);
     const runAt = new Date(Date.now() + 300);
     let [running, most] = [0, 0];
@@ -449,7 +456,7 @@ describe('an installation’s places', () => {
   });
 
   it('are none while it is paused; its tasks wait and run when it is resumed', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const pause = async (at: Date | null) =>
       host.db.updateTable('installations').set({ paused_at: at }).where('id', '=', installationId).execute();
@@ -468,7 +475,7 @@ describe('an installation’s places', () => {
 
 describe('fairness between tenants', () => {
   it('runs a tenant’s first job before another’s 5,000 are done, though they came first', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const [a, b] = [await install(host.db, 50), await install(host.db, 2)];
     for (let n = 0; n < 60; n++) {
       await enqueueTask(host.db, { installationId: a.installationId, method: 'x', params: { n } });
@@ -499,9 +506,36 @@ describe('fairness between tenants', () => {
   });
 });
 
+describe('a tenant with many tasks', () => {
+  it('gets its share while others keep adding one at a time', async () => {
+    const host = await queueDatabase();
+    const heavy = await install(host.db, 3);
+    for (let n = 0; n < 10; n++) {
+      await enqueueTask(host.db, { installationId: heavy.installationId, method: 'heavy', params: { n } });
+    }
+    const light = [await install(host.db), await install(host.db)];
+    for (const { installationId } of light) await enqueueTask(host.db, { installationId, method: 'light' });
+    let [heavyRuns, lightRuns] = [0, 0];
+    await using _worker = await work(host, {
+      concurrency: 1,
+      runTask: async ({ id, method, installationId }) => {
+        if (method === 'heavy') heavyRuns += 1;
+        else {
+          lightRuns += 1;
+          // Its next is in the queue before this one has ended: there is always one that comes first.
+          if (lightRuns < 80) await enqueueTask(host.db, { installationId, method, parentId: id });
+        }
+        return success;
+      },
+    });
+    await until('the heavy to be done', async () => heavyRuns === 10);
+    expect(lightRuns).toBeLessThan(40);
+  });
+});
+
 describe('stopping a worker', () => {
   it('interrupts what runs, queues it again uncounted, and another worker runs it', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     {
@@ -516,7 +550,7 @@ describe('stopping a worker', () => {
   });
 
   it('lets a task that is about to end do so', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db);
     const { id } = await enqueueTask(host.db, { installationId, method: 'x' });
     const end = Promise.withResolvers<typeof success>();
@@ -534,7 +568,7 @@ describe('stopping a worker', () => {
   });
 
   it('loses nothing of what it had fetched ahead', async () => {
-    await using host = await queueDatabase();
+    const host = await queueDatabase();
     const { installationId } = await install(host.db, 50);
     for (let n = 0; n < 20; n++) await enqueueTask(host.db, { installationId, method: 'x', params: { n } });
     const ran: unknown[] = [];
