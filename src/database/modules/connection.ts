@@ -85,6 +85,7 @@ export class ModuleConnection {
   readonly #endpoint: PgEndpoint;
   readonly #client: Client;
   #socket: Socket | undefined;
+  #watch: Watch | undefined;
   #lost = false;
 
   /** @param endpoint the modules' database, with the role and its password. Connects with the first statement. */
@@ -108,7 +109,11 @@ export class ModuleConnection {
   /** The first socket is the connection's; later ones carry cancel requests. */
   async #open(): Promise<Socket> {
     const socket = await openSocket(this.#endpoint);
-    this.#socket ??= socket;
+    if (this.#socket === undefined) {
+      this.#socket = socket;
+      // Before postgres.js joins a row of a gigabyte from its pieces. Under TLS it takes listeners away, and the watch's clock counts.
+      socket.on('data', () => this.#watch?.count());
+    }
     return socket;
   }
 
@@ -124,12 +129,14 @@ export class ModuleConnection {
     const values = parameters.map((value) => this.#parameter(value));
     const query = this.#client.unsafe(sql, values, EXTENDED);
     const watch = new Watch(this, query, options);
+    this.#watch = watch;
     try {
       return decodeAnswer(await query.raw());
     } catch (cause) {
       throw watch.reason(cause) ?? this.#connectionError(cause) ?? cause;
     } finally {
       watch.stop();
+      this.#watch = undefined;
     }
   }
 
@@ -188,13 +195,18 @@ class Watch {
     options.signal?.addEventListener('abort', this.#onAbort);
   }
 
+  /** Ends an answer that is too large while it arrives. */
+  count(): void {
+    if (this.#connection.receivedBytes - this.#startBytes <= this.#options.maxBytes) return;
+    this.#reason ??= tooLarge();
+    this.#connection.abandon();
+  }
+
   #look(): void {
-    const { stopAt, maxBytes } = this.#options;
+    const { stopAt } = this.#options;
+    this.count();
     if (this.#cancelledAt !== undefined) {
       if (Date.now() > this.#cancelledAt + CANCEL_GRACE_MS) this.#connection.abandon();
-    } else if (this.#connection.receivedBytes - this.#startBytes > maxBytes) {
-      this.#reason = tooLarge();
-      this.#connection.abandon();
     } else if (Date.now() >= stopAt) {
       this.#cancel(
         new HostError(

@@ -91,16 +91,17 @@ export async function dropInstallationSchema(sql: HostSql, names: InstallationNa
     for (const role of [login, owner]) if (await roleExists(trx, role)) roles.push(role);
     for (const role of roles) await endSessions(trx, role);
     if (roles.includes(owner)) {
+      // Default privileges are the owner's, and name the login.
       await trx.unsafe(`set local role ${owner}`);
       await trx.unsafe(`drop schema if exists ${schema} cascade`);
-    }
-    for (const role of roles) {
+      await trx.unsafe(`drop owned by ${owner}`);
       await trx.unsafe('reset role');
-      await trx.unsafe(`set local role ${role}`);
-      await trx.unsafe(`drop owned by ${role}`);
     }
-    await trx.unsafe('reset role');
-    for (const role of roles) await trx.unsafe(`drop role ${role}`);
+    const database = await currentDatabase(trx);
+    for (const role of roles) {
+      await trx.unsafe(`revoke all on database ${database} from ${role}`);
+      await trx.unsafe(`drop role ${role}`);
+    }
   });
 }
 

@@ -67,5 +67,7 @@ async function closeAsSuperuser(sql: HostSql): Promise<void> {
     where pronamespace = 'pg_catalog'::regnamespace and proname = any(${PUBLIC_FUNCTIONS})`;
   for (const { signature } of functions) {
     await sql.unsafe(`revoke execute on function ${signature} from public`);
+    // The host, where another superuser did this for it.
+    await sql.unsafe(`grant execute on function ${signature} to pg_database_owner`);
   }
 }
