@@ -19,7 +19,12 @@ export interface Chart {
   readonly right: number;
   readonly top: number;
   readonly bottom: number;
-  readonly lines: readonly { readonly name: string; readonly tone: number; readonly line: string; readonly area: string }[];
+  readonly lines: readonly {
+    readonly name: string;
+    readonly tone: number;
+    readonly line: string;
+    readonly area: string;
+  }[];
   readonly rules: readonly { readonly y: number; readonly text: string }[];
   readonly ticks: readonly { readonly x: number; readonly text: string }[];
   readonly empty: boolean;
@@ -45,7 +50,8 @@ export function lineChart(series: readonly Series[], options: ChartOptions): Cha
   const buckets = Math.max(2, ...series.map(({ values }) => values.length));
   const highest = niceMax(Math.max(0, ...series.flatMap(({ values }) => values)));
   const x = (index: number): number => Math.round(LEFT + (index / (buckets - 1)) * (width - LEFT - RIGHT));
-  const y = (value: number): number => Math.round((TOP + (1 - value / highest) * (height - TOP - BOTTOM)) * 10) / 10;
+  const y = (value: number): number =>
+    Math.round((TOP + (1 - value / highest) * (height - TOP - BOTTOM)) * 10) / 10;
   const line = (values: readonly number[]): string =>
     values.map((value, index) => `${index === 0 ? 'M' : 'L'}${x(index)} ${y(value)}`).join('');
   return {

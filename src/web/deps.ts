@@ -8,12 +8,10 @@
  * in the tenant's own rows.
  */
 import type { Kysely } from 'kysely';
-import type { ErrorCode } from '../../sandbox/contract/envelope.ts';
 import type { Answer, Risk } from '../../sandbox/contract/grant.ts';
 import type { ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { Field } from '../../sandbox/contract/kinds/module.ts';
 import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
-import type { Manifest } from '../../sandbox/contract/manifest.ts';
 import type { Auth } from '../auth/auth.ts';
 import type { Tables } from '../database/tables.ts';
 
@@ -239,6 +237,8 @@ export interface ModuleCalls {
     productId: string | null;
     account: ModuleCaller;
   }): Promise<ModuleResponse>;
+  /** getServicePage() of a service, for the admin's page of it. */
+  servicePage(input: { serviceId: string; account: ModuleCaller }): Promise<ModuleResponse>;
   /** One tab of a service, rendered with variables_{tab}(). @throws NOT_FOUND for a tab that is not declared */
   clientTab(input: { serviceId: string; tab: string; account: ModuleCaller }): Promise<ModuleResponse>;
   /** controllerClient_{tab}{Verb}(request). */
@@ -297,12 +297,3 @@ export interface RunnerView {
   readonly invocations: number;
   readonly startedAt: Date;
 }
-
-/** What a page shows of an error on a row: {code, message} as tasks and attempts store it. */
-export interface ShownError {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-/** The manifest as stored with a version, parsed when it was published. */
-export type StoredManifest = Manifest;

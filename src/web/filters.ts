@@ -143,6 +143,7 @@ export const filters: Readonly<Record<string, Filter>> = {
   badge: raw(badge),
   /** An installation's status, in the words of the modules page. */
   module_badge: raw((value) => badge(value, typeof value === 'string' ? LABELS[value] : undefined)),
+  risk_badge: raw((value) => badge(value, typeof value === 'string' ? `${labelOf(value)} risk` : undefined)),
   tone: text((value) => (typeof value === 'string' ? (TONES[value] ?? 'secondary') : 'secondary')),
   label: text((value) => (typeof value === 'string' ? labelOf(value) : '')),
   /** `at | when: timezone, now` → '3 min ago' with the full instant as its title; without now the full instant. */
@@ -153,6 +154,13 @@ export const filters: Readonly<Record<string, Filter>> = {
     if (date === undefined) return '';
     const time = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium', timeZone: zone }).format(date);
     return `${time}.${String(date.getMilliseconds()).padStart(3, '0')}`;
+  }),
+  day: text((value, timezone) => {
+    const date = toDate(value);
+    const zone = typeof timezone === 'string' ? timezone : 'UTC';
+    return date === undefined
+      ? ''
+      : new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: zone }).format(date);
   }),
   money: text((value, currency, locale) =>
     money(

@@ -46,8 +46,10 @@ export async function readLogs(panel: Panel, c: AccountContext, filter: LogFilte
       'modules.name as module',
     ])
     .where('logs.tenant_id', '=', c.get('tenant').id);
-  if (filter.level !== undefined) query = query.where('logs.level', 'in', LEVELS.slice(LEVELS.indexOf(filter.level)));
-  if (filter.installationId !== undefined) query = query.where('logs.installation_id', '=', filter.installationId);
+  if (filter.level !== undefined)
+    query = query.where('logs.level', 'in', LEVELS.slice(LEVELS.indexOf(filter.level)));
+  if (filter.installationId !== undefined)
+    query = query.where('logs.installation_id', '=', filter.installationId);
   if (filter.serviceId !== undefined) query = query.where('logs.service_id', '=', filter.serviceId);
   if (filter.text !== undefined && filter.text !== '') {
     const pattern = containing(filter.text);

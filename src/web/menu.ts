@@ -5,6 +5,7 @@ import { Declaration } from '../../sandbox/contract/declaration.ts';
 import { hasPermission, modulePermission, type PanelPermission } from '../auth/permissions.ts';
 import type { SignedIn } from '../auth/sessions.ts';
 import type { Tables } from '../database/tables.ts';
+import { uriMatches } from './module/route.ts';
 
 export interface MenuEntry {
   readonly title: string;
@@ -36,10 +37,12 @@ const ADMIN: readonly Item[] = [
   { title: 'Settings', path: '/settings', icon: 'fas fa-gear' },
 ];
 
+/** Pages that stand elsewhere in the address and belong to an entry all the same. */
+const ALSO: Readonly<Record<string, readonly string[]>> = { '/modules': ['/installations'] };
+
 function isActive(path: string, base: string, item: string): boolean {
   const full = base + item;
   if (item === '') return path === full || path === `${full}/`;
-  // Pages of a module live below /modules/{Type}/…: they mark the module's own entry, not this one.
   return path === full || path.startsWith(`${full}/`);
 }
 
@@ -88,20 +91,10 @@ async function moduleEntries(input: AdminMenu): Promise<MenuEntry[]> {
           title: entry.title,
           href: `${prefix}/${uriOf(entry.link) ?? entry.link}`,
           icon: entry.icon ?? 'fas fa-puzzle-piece',
-          active: here !== undefined && uris.some((uri) => routeMatches(uri, here)),
+          active: here !== undefined && uris.some((uri) => uriMatches(uri, here)),
         };
       });
   });
-}
-
-/** 'servers/{uuid}' matches 'servers/1'. */
-function routeMatches(uri: string, path: string): boolean {
-  const wanted = uri.split('/');
-  const given = path.split('/');
-  return (
-    wanted.length === given.length &&
-    wanted.every((part, index) => /^\{.*\}$/.test(part) || part === given[index])
-  );
 }
 
 export interface AdminMenu {
@@ -124,7 +117,7 @@ export async function adminMenu(input: AdminMenu): Promise<MenuEntry[]> {
     title: item.title,
     href: `${input.base}${item.path}`,
     icon: item.icon,
-    active: isActive(input.path, input.base, item.path) && !modules.some((entry) => entry.active),
+    active: [item.path, ...(ALSO[item.path] ?? [])].some((path) => isActive(input.path, input.base, path)) && !modules.some((entry) => entry.active),
     ...badges[item.path],
   }));
   return [...own, ...modules.map((entry, index) => (index === 0 ? { ...entry, heading: 'Modules' } : entry))];

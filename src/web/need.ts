@@ -4,6 +4,11 @@ import { hasPermission, requirePermission, type PanelPermission } from '../auth/
 import type { AccountContext } from './env.ts';
 import type { Panel } from './panel.ts';
 
+/** The last route of an area: what it does not have must not fall through to another area. @throws NOT_FOUND */
+export function nothingHere(): never {
+  throw new HostError('NOT_FOUND', 'There is no such page.');
+}
+
 /** @throws NOT_GRANTED */
 export function need(c: AccountContext, permission: PanelPermission): void {
   requirePermission(c.get('account').permissions, permission);

@@ -20,7 +20,11 @@ export function rowsFrom(page: number): number {
 }
 
 /** Cuts the extra row and makes the links; the other query parameters stay. */
-export function paged<T>(url: string, page: number, rows: readonly T[]): { rows: readonly T[]; paging: Paging } {
+export function paged<T>(
+  url: string,
+  page: number,
+  rows: readonly T[],
+): { rows: readonly T[]; paging: Paging } {
   const link = (to: number): string => {
     const query = new URL(url).searchParams;
     query.set('page', String(to));

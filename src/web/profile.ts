@@ -11,9 +11,17 @@ import { accountPage, operatorPage, type PageData, type Panel } from './panel.ts
 
 const NameForm = v.object({ name: PersonName });
 const PasswordForm = v.pipe(
-  v.object({ current: v.string(), password: v.pipe(v.string(), v.rawCheck(checkPassword)), again: v.string() }),
+  v.object({
+    current: v.string(),
+    password: v.pipe(v.string(), v.rawCheck(checkPassword)),
+    again: v.string(),
+  }),
   v.forward(
-    v.partialCheck([['password'], ['again']], (form) => form.password === form.again, 'The two are not the same.'),
+    v.partialCheck(
+      [['password'], ['again']],
+      (form) => form.password === form.again,
+      'The two are not the same.',
+    ),
     ['again'],
   ),
 );

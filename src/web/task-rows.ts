@@ -5,7 +5,15 @@ import { WEB_LIMITS } from './limits.ts';
 import { pageNumber, paged, rowsFrom } from './paging.ts';
 import type { Panel } from './panel.ts';
 
-const STATUSES = ['queued', 'pending', 'processing', 'completed', 'failed', 'cancelled', 'duplicate'] as const;
+const STATUSES = [
+  'queued',
+  'pending',
+  'processing',
+  'completed',
+  'failed',
+  'cancelled',
+  'duplicate',
+] as const;
 export type TaskStatus = (typeof STATUSES)[number];
 export const TASK_STATUSES: readonly TaskStatus[] = STATUSES;
 
@@ -45,7 +53,8 @@ export async function readTasks(panel: Panel, c: AccountContext, filter: TaskFil
     ])
     .where('tasks.tenant_id', '=', c.get('tenant').id);
   if (filter.status !== undefined) query = query.where('tasks.status', '=', filter.status);
-  if (filter.installationId !== undefined) query = query.where('tasks.installation_id', '=', filter.installationId);
+  if (filter.installationId !== undefined)
+    query = query.where('tasks.installation_id', '=', filter.installationId);
   if (filter.serviceId !== undefined) query = query.where('tasks.service_id', '=', filter.serviceId);
   if (filter.tag !== undefined) query = query.where(sql<boolean>`tasks.tags @> array[${filter.tag}]::text[]`);
   const rows = await query

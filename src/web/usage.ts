@@ -96,7 +96,11 @@ export async function cpuChart(
     .map(([name, values]) => ({ name, values }))
     .sort((a, b) => sum(b.values) - sum(a.values))
     .slice(0, CHART_SERIES);
-  const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: input.timezone });
+  const clock = new Intl.DateTimeFormat('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    timeZone: input.timezone,
+  });
   const ticks = Array.from({ length: TICKS }, (_, tick) => {
     const index = Math.round(((tick + 0.5) * CHART_BUCKETS) / TICKS);
     return { index, text: clock.format(start + index * CHART_BUCKET_MS) };

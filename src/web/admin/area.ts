@@ -1,5 +1,6 @@
 /** The tenant admin's area: its pages, each behind the session check and its own permission. */
 import { Hono } from 'hono';
+import { nothingHere } from '../need.ts';
 import type { AccountEnv, TenantEnv } from '../env.ts';
 import type { Panel } from '../panel.ts';
 import { profilePages } from '../profile.ts';
@@ -52,6 +53,7 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     profilePages,
   ])
     register(pages, panel);
+  pages.all('*', nothingHere);
   area.route('/', pages);
   return area;
 }

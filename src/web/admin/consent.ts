@@ -34,7 +34,10 @@ export function answersFrom(lines: readonly ConsentLine[], form: RawForm): Recor
 }
 
 /** The lines as they were just sent, to show a refused form as it was filled in. */
-function withAnswers(lines: readonly ConsentLine[], answers: Readonly<Record<string, Answer>>): ConsentLine[] {
+function withAnswers(
+  lines: readonly ConsentLine[],
+  answers: Readonly<Record<string, Answer>>,
+): ConsentLine[] {
   return lines.map((line) => {
     const answer = answers[line.id];
     if (answer?.granted !== true) return { ...line, granted: false };
@@ -47,7 +50,11 @@ function withAnswers(lines: readonly ConsentLine[], answers: Readonly<Record<str
 export function consentPages(app: AccountApp, panel: Panel): void {
   const { catalog } = panel.deps;
 
-  const page = async (c: AccountContext, id: string, refused?: { errors: FormErrors; answers: Record<string, Answer> }) => {
+  const page = async (
+    c: AccountContext,
+    id: string,
+    refused?: { errors: FormErrors; answers: Record<string, Answer> },
+  ) => {
     const installation = await installationOf(panel, c.get('tenant').id, id);
     const consent = await catalog.consent(id);
     const lines = refused === undefined ? consent.lines : withAnswers(consent.lines, refused.answers);

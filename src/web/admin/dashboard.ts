@@ -33,7 +33,14 @@ function recentTasks(panel: Panel, tenantId: string) {
     .selectFrom('tasks')
     .innerJoin('installations', 'installations.id', 'tasks.installation_id')
     .innerJoin('modules', 'modules.id', 'installations.module_id')
-    .select(['tasks.id', 'tasks.method', 'tasks.status', 'tasks.created_at', 'modules.name as module', 'tasks.cpu_us'])
+    .select([
+      'tasks.id',
+      'tasks.method',
+      'tasks.status',
+      'tasks.created_at',
+      'modules.name as module',
+      'tasks.cpu_us',
+    ])
     .where('tasks.tenant_id', '=', tenantId)
     .orderBy('tasks.created_at', 'desc')
     .limit(ROWS)

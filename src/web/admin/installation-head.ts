@@ -12,7 +12,12 @@ const Shown = v.object({
 
 export type InstallationTab = 'overview' | 'permissions' | 'settings' | 'tasks' | 'logs' | 'danger';
 
-const TABS: readonly { readonly key: InstallationTab; readonly title: string; readonly icon: string; readonly manage: boolean }[] = [
+const TABS: readonly {
+  readonly key: InstallationTab;
+  readonly title: string;
+  readonly icon: string;
+  readonly manage: boolean;
+}[] = [
   { key: 'overview', title: 'Overview', icon: 'fas fa-circle-info', manage: false },
   { key: 'permissions', title: 'Permissions', icon: 'fas fa-user-shield', manage: true },
   { key: 'settings', title: 'Settings', icon: 'fas fa-sliders', manage: true },
@@ -21,7 +26,11 @@ const TABS: readonly { readonly key: InstallationTab; readonly title: string; re
   { key: 'danger', title: 'Danger zone', icon: 'fas fa-triangle-exclamation', manage: true },
 ];
 
-export function installationHead(c: AccountContext, installation: InstallationRow, tab: InstallationTab): PageData {
+export function installationHead(
+  c: AccountContext,
+  installation: InstallationRow,
+  tab: InstallationTab,
+): PageData {
   const shown = v.parse(Shown, installation.manifest);
   const admin = `${c.get('tenantBase')}/admin`;
   const home = `${admin}/installations/${installation.id}`;

@@ -24,6 +24,13 @@ export function logsPage(app: AccountApp, panel: Panel): void {
       installationChoices(panel, c.get('tenant').id),
     ]);
     const filter = { level, module: installationId, service: serviceId, q: text };
-    return accountPage(panel, c, 'admin/logs', { title: 'Logs', logs: rows, paging, filter, levels: LOG_LEVELS, modules });
+    return accountPage(panel, c, 'admin/logs', {
+      title: 'Logs',
+      logs: rows,
+      paging,
+      filter,
+      levels: LOG_LEVELS,
+      modules,
+    });
   });
 }

@@ -20,7 +20,11 @@ const CHANGES: Readonly<Record<string, { change: Change; note: Note; leaves?: bo
   disable: { change: (panel, id, by) => panel.deps.catalog.disable(id, by), note: 'disabled' },
   unpause: { change: (panel, id, by) => panel.deps.catalog.unpause(id, by), note: 'unpaused' },
   purge: { change: (panel, id, by) => panel.deps.catalog.purge(id, by), note: 'purged' },
-  uninstall: { change: (panel, id, by) => panel.deps.catalog.uninstall(id, by), note: 'uninstalled', leaves: true },
+  uninstall: {
+    change: (panel, id, by) => panel.deps.catalog.uninstall(id, by),
+    note: 'uninstalled',
+    leaves: true,
+  },
 };
 const Named = v.object({ name: v.optional(v.string(), '') });
 const UpdateForm = v.object({ version: v.pipe(v.string(), v.uuid()) });
@@ -38,7 +42,12 @@ export function modulePages(app: AccountApp, panel: Panel): void {
     const nowMs = panel.deps.now();
     const [usage, chart, newer] = await Promise.all([
       usageByInstallation(db, tenant.id, nowMs),
-      cpuChart(db, { tenantId: tenant.id, installationId: installation.id, timezone: tenant.timezone, nowMs }),
+      cpuChart(db, {
+        tenantId: tenant.id,
+        installationId: installation.id,
+        timezone: tenant.timezone,
+        nowMs,
+      }),
       newerVersions(panel, installation.module_id, installation.version_id),
     ]);
     const declared = v.safeParse(v.partial(Declaration), installation.declaration);
@@ -52,7 +61,10 @@ export function modulePages(app: AccountApp, panel: Panel): void {
     });
   });
 
-  const settings = async (c: AccountContext, refused?: { errors: FormErrors; values: Record<string, unknown> }) => {
+  const settings = async (
+    c: AccountContext,
+    refused?: { errors: FormErrors; values: Record<string, unknown> },
+  ) => {
     need(c, 'modules.manage');
     const installation = await find(c);
     const form = await catalog.settings(installation.id);
@@ -77,14 +89,20 @@ export function modulePages(app: AccountApp, panel: Panel): void {
     need(c, 'tasks.view');
     const installation = await find(c);
     const { rows } = await readTasks(panel, c, { installationId: installation.id });
-    return accountPage(panel, c, 'admin/module-tasks', { ...installationHead(c, installation, 'tasks'), tasks: rows });
+    return accountPage(panel, c, 'admin/module-tasks', {
+      ...installationHead(c, installation, 'tasks'),
+      tasks: rows,
+    });
   });
 
   app.get('/installations/:id/logs', async (c) => {
     need(c, 'logs.view');
     const installation = await find(c);
     const { rows } = await readLogs(panel, c, { installationId: installation.id });
-    return accountPage(panel, c, 'admin/module-logs', { ...installationHead(c, installation, 'logs'), logs: rows });
+    return accountPage(panel, c, 'admin/module-logs', {
+      ...installationHead(c, installation, 'logs'),
+      logs: rows,
+    });
   });
 
   const danger = async (c: AccountContext, errors: FormErrors = {}) => {
@@ -137,7 +155,10 @@ async function newerVersions(panel: Panel, moduleId: string, versionId: string) 
     .where('module_id', '=', moduleId)
     .where('status', '=', 'published')
     .where('published_at', '>', (query) =>
-      query.selectFrom('module_versions as present').select('present.published_at').where('present.id', '=', versionId),
+      query
+        .selectFrom('module_versions as present')
+        .select('present.published_at')
+        .where('present.id', '=', versionId),
     )
     .orderBy('published_at', 'desc')
     .limit(5)

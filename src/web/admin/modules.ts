@@ -36,7 +36,14 @@ export function modulesPage(app: AccountApp, panel: Panel): void {
       usageByInstallation(panel.deps.db, tenantId, panel.deps.now()),
     ]);
     const modules = rows.map((row) => ({ ...row, usage: usageOf(usage, row.id) }));
-    const attention = rows.filter((row) => row.paused_at !== null || row.status === 'restricted' || row.status === 'error').length;
-    return accountPage(panel, c, 'admin/modules', { title: 'Modules', modules, attention, total: totalUsage(usage) });
+    const attention = rows.filter(
+      (row) => row.paused_at !== null || row.status === 'restricted' || row.status === 'error',
+    ).length;
+    return accountPage(panel, c, 'admin/modules', {
+      title: 'Modules',
+      modules,
+      attention,
+      total: totalUsage(usage),
+    });
   });
 }

@@ -23,6 +23,13 @@ export function tasksPage(app: AccountApp, panel: Panel): void {
       installationChoices(panel, c.get('tenant').id),
     ]);
     const filter = { status, tag, module };
-    return accountPage(panel, c, 'admin/tasks', { title: 'Tasks', tasks: rows, paging, filter, statuses: TASK_STATUSES, modules });
+    return accountPage(panel, c, 'admin/tasks', {
+      title: 'Tasks',
+      tasks: rows,
+      paging,
+      filter,
+      statuses: TASK_STATUSES,
+      modules,
+    });
   });
 }

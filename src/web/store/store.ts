@@ -57,6 +57,9 @@ export function storePages(app: AccountApp, panel: Panel): void {
       versionId: form.value.version,
       accountId: c.get('account').accountId,
     });
-    return c.redirect(withNote(`${c.get('tenantBase')}/admin/installations/${installationId}/permissions`, 'installed'), 303);
+    return c.redirect(
+      withNote(`${c.get('tenantBase')}/admin/installations/${installationId}/permissions`, 'installed'),
+      303,
+    );
   });
 }

@@ -1,0 +1,28 @@
+/** The client's area: services with their modules' tabs, ordering, and one's own account. */
+import { Hono } from 'hono';
+import type { AccountEnv, TenantEnv } from '../env.ts';
+import type { Panel } from '../panel.ts';
+import { profilePages } from '../profile.ts';
+import { requireAccount } from '../session.ts';
+import { signInPages } from '../sign-in-pages.ts';
+import { orderPages } from './order.ts';
+import { clientServicePages } from './services.ts';
+
+export function clientArea(panel: Panel): Hono<TenantEnv> {
+  const area = new Hono<TenantEnv>();
+  signInPages(area, panel, (c) => ({
+    kind: 'client',
+    heading: 'Sign in',
+    brand: c.get('tenant').name,
+    brandIcon: 'fas fa-cubes',
+    tenantId: c.get('tenant').id,
+    base: c.get('tenantBase'),
+    cookiePath: c.get('tenantBase'),
+  }));
+  const pages = new Hono<AccountEnv>();
+  pages.use(requireAccount(panel, 'client'));
+  pages.get('/', (c) => c.redirect(`${c.get('tenantBase')}/services`));
+  for (const register of [clientServicePages, orderPages, profilePages]) register(pages, panel);
+  area.route('/', pages);
+  return area;
+}

@@ -1,0 +1,83 @@
+/**
+ * Webhooks: deliveries from other systems to a module, at an unguessable address. No cookie counts here. Size and rate are limited before the
+ * module is entered; what it answers keeps nothing but its status, its body and a media type, and HTML comes without any right.
+ */
+import type { Context, Hono } from 'hono';
+import { HostError } from '../../../sandbox/contract/envelope.ts';
+import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
+import type { RootEnv } from '../env.ts';
+import { statusOf } from '../errors.ts';
+import { WEB_LIMITS } from '../limits.ts';
+import type { Panel } from '../panel.ts';
+import { moduleRequest } from './request.ts';
+
+const HOOK_ID = /^[A-Za-z0-9_-]{20,80}$/;
+const MINUTE_MS = 60_000;
+
+/** Counts in windows of a minute; knows a bounded number of keys. */
+function minuteLimit(perMinute: number): (key: string, nowMs: number) => boolean {
+  let window = 0;
+  let counts = new Map<string, number>();
+  return (key, nowMs) => {
+    const present = Math.floor(nowMs / MINUTE_MS);
+    if (present !== window || counts.size > WEB_LIMITS.hookEntries) {
+      window = present;
+      counts = new Map();
+    }
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    return count <= perMinute;
+  };
+}
+
+export function webhooks(app: Hono<RootEnv>, panel: Panel): void {
+  const allowed = minuteLimit(WEB_LIMITS.hooksPerMinute);
+  app.on(['GET', 'POST'], '/hooks/:id', async (c) => {
+    try {
+      const hookId = c.req.param('id');
+      if (!HOOK_ID.test(hookId)) throw new HostError('NOT_FOUND', 'There is no such address.');
+      const nowMs = panel.deps.now();
+      if (!allowed(`hook ${hookId}`, nowMs) || !allowed(`address ${c.get('address')}`, nowMs))
+        throw new HostError('LIMIT', 'Too many deliveries; try again in a minute.');
+      const request = await moduleRequest(c, { url: c.req.url, headers: 'webhook' });
+      return reply(await panel.deps.modules.webhook({ hookId, request, address: c.get('address') }));
+    } catch (error) {
+      return refused(panel, c, error);
+    }
+  });
+}
+
+function refused(panel: Panel, c: Context<RootEnv>, error: unknown): Response {
+  const id = c.get('requestId');
+  const code = error instanceof HostError ? error.code : 'INTERNAL';
+  if (code === 'INTERNAL') panel.deps.reportError(error, { id, method: c.req.method, path: '/hooks' });
+  if (code === 'LIMIT') c.header('Retry-After', '60');
+  // The sender is a machine of somebody else's: a code and a number, no detail of the module.
+  return c.json({ error: { code, id } }, statusOf(code));
+}
+
+function bodyStatus(status: number): number {
+  return Number.isInteger(status) && status >= 200 && status <= 599 ? status : 200;
+}
+
+function reply(response: ModuleResponse): Response {
+  const headers = new Headers({ 'Content-Security-Policy': "sandbox; default-src 'none'" });
+  const status = bodyStatus(response.status);
+  const bodyless = status === 204 || status === 304;
+  switch (response.kind) {
+    case 'html':
+      headers.set('Content-Type', 'text/html; charset=utf-8');
+      return new Response(bodyless ? null : response.html, { status, headers });
+    case 'json':
+      headers.set('Content-Type', 'application/json');
+      return new Response(bodyless ? null : JSON.stringify(response.body ?? null), { status, headers });
+    case 'text':
+      headers.set('Content-Type', 'text/plain; charset=utf-8');
+      return new Response(bodyless ? null : response.text, { status, headers });
+    case 'bytes':
+      headers.set('Content-Type', 'application/octet-stream');
+      return new Response(bodyless ? null : Buffer.from(response.base64, 'base64'), { status, headers });
+    case 'redirect':
+      throw new HostError('BAD_OUTPUT', 'A webhook cannot redirect.');
+  }
+}

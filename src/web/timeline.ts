@@ -1,0 +1,226 @@
+/**
+ * What happened to a service or in a task, in one list: changes of status, tasks, their attempts, calls to other systems with status and
+ * time, and log lines. Read from five tables and merged by time, newest first.
+ */
+import { sql, type Kysely } from 'kysely';
+import * as v from 'valibot';
+import type { Tables } from '../database/tables.ts';
+import { labelOf } from './filters.ts';
+import { WEB_LIMITS } from './limits.ts';
+
+export interface TimelineEntry {
+  /** Unique within the list: keeps opened details open over a live update. */
+  readonly key: string;
+  readonly at: Date;
+  readonly icon: string;
+  /** A Tabler tone, or '' for what is neither good nor bad. */
+  readonly tone: string;
+  readonly title: string;
+  /** Small facts beside the title: '201', '184 ms'. */
+  readonly facts: readonly string[];
+  readonly badge?: string;
+  readonly by?: string;
+  readonly taskId?: string;
+  readonly message?: string;
+  readonly request?: unknown;
+  readonly response?: unknown;
+}
+
+export type TimelineScope = { readonly serviceId: string } | { readonly taskId: string };
+
+const GOOD = new Set(['completed', 'active']);
+const BAD = new Set(['failed', 'error', 'timeout', 'not_found', 'fraud']);
+const ErrorText = v.object({ code: v.fallback(v.string(), ''), message: v.fallback(v.string(), '') });
+
+function toneOf(status: string): string {
+  if (GOOD.has(status)) return 'green';
+  if (BAD.has(status)) return 'red';
+  return status === 'processing'
+    ? 'azure'
+    : status === 'suspended' || status === 'interrupted'
+      ? 'orange'
+      : '';
+}
+
+function errorText(error: unknown): string | undefined {
+  const parsed = v.safeParse(ErrorText, error);
+  if (!parsed.success) return undefined;
+  return [parsed.output.code, parsed.output.message].filter((part) => part !== '').join(': ');
+}
+
+function cpuFact(cpuUs: number): string {
+  return `${(cpuUs / 1_000).toFixed(1)} ms CPU`;
+}
+
+/** Newest first, at most WEB_LIMITS.timelineRows of each sort. */
+export async function readTimeline(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+  const parts = await Promise.all([
+    'serviceId' in scope ? changes(db, scope.serviceId) : [],
+    tasks(db, scope),
+    attempts(db, scope),
+    calls(db, scope),
+    logs(db, scope),
+  ]);
+  return parts.flat().sort((a, b) => b.at.getTime() - a.at.getTime());
+}
+
+async function changes(db: Kysely<Tables>, serviceId: string): Promise<TimelineEntry[]> {
+  const rows = await db
+    .selectFrom('service_changes')
+    .selectAll()
+    .where('service_id', '=', serviceId)
+    .orderBy('id', 'desc')
+    .limit(WEB_LIMITS.timelineRows)
+    .execute();
+  const words = { status: 'Status', provision_status: 'Provisioning', product: 'Product' };
+  return rows.map((row) => ({
+    key: `change-${row.id}`,
+    at: row.at,
+    icon: row.field === 'product' ? 'fas fa-box-open' : 'fas fa-flag',
+    tone: toneOf(row.new_value),
+    title: `${words[row.field]}: ${row.old_value === null ? '' : `${labelOf(row.old_value)} → `}${labelOf(row.new_value)}`,
+    facts: [],
+    by: row.actor,
+  }));
+}
+
+async function tasks(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+  const rows = await db
+    .selectFrom('tasks')
+    .select(['id', 'method', 'status', 'created_at', 'cpu_us', 'parent_id'])
+    .where((e) => ('serviceId' in scope ? e('service_id', '=', scope.serviceId) : e('id', '=', scope.taskId)))
+    .orderBy('created_at', 'desc')
+    .limit(WEB_LIMITS.timelineRows)
+    .execute();
+  return rows.map((row) => ({
+    key: `task-${row.id}`,
+    at: row.created_at,
+    icon: 'fas fa-list-check',
+    tone: toneOf(row.status),
+    title: `${row.method} queued`,
+    facts: row.cpu_us > 0 ? [cpuFact(row.cpu_us)] : [],
+    badge: row.status,
+    taskId: row.id,
+    ...(row.parent_id === null ? {} : { message: 'Queued by an earlier task.' }),
+  }));
+}
+
+async function attempts(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+  const rows = await db
+    .selectFrom('task_attempts')
+    .innerJoin('tasks', 'tasks.id', 'task_attempts.task_id')
+    .select([
+      'task_attempts.id',
+      'task_attempts.number',
+      'task_attempts.outcome',
+      'task_attempts.error',
+      'task_attempts.started_at',
+      'task_attempts.ended_at',
+      'task_attempts.cpu_us',
+      'task_attempts.wall_ms',
+      'tasks.method',
+      'tasks.id as task_id',
+    ])
+    .where((e) =>
+      'serviceId' in scope ? e('tasks.service_id', '=', scope.serviceId) : e('tasks.id', '=', scope.taskId),
+    )
+    .orderBy('task_attempts.id', 'desc')
+    .limit(WEB_LIMITS.timelineRows)
+    .execute();
+  return rows.flatMap((row) => {
+    const started: TimelineEntry = {
+      key: `attempt-${row.id}`,
+      at: row.started_at,
+      icon: 'fas fa-play',
+      tone: row.ended_at === null ? 'azure' : '',
+      title: `${row.method}: attempt ${row.number} began`,
+      facts: [],
+      taskId: row.task_id,
+    };
+    if (row.ended_at === null || row.outcome === null) return [started];
+    const message = errorText(row.error);
+    const ended: TimelineEntry = {
+      key: `attempt-end-${row.id}`,
+      at: row.ended_at,
+      icon: row.outcome === 'completed' ? 'fas fa-check' : 'fas fa-xmark',
+      tone: toneOf(row.outcome),
+      title: `${row.method}: attempt ${row.number} ${row.outcome}`,
+      facts: [`${row.wall_ms} ms`, cpuFact(row.cpu_us)],
+      taskId: row.task_id,
+      ...(message === undefined ? {} : { message }),
+    };
+    return [ended, started];
+  });
+}
+
+async function calls(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+  const rows = await db
+    .selectFrom('calls')
+    .selectAll()
+    .where((e) =>
+      'serviceId' in scope ? e('service_id', '=', scope.serviceId) : e('task_id', '=', scope.taskId),
+    )
+    .orderBy('id', 'desc')
+    .limit(WEB_LIMITS.timelineRows)
+    .execute();
+  return rows.map((row) => {
+    const failed = row.error_code !== null || (row.status ?? 0) >= 400;
+    return {
+      key: `call-${row.id}`,
+      at: row.at,
+      icon: 'fas fa-globe',
+      tone: failed ? 'red' : 'green',
+      title: row.target,
+      facts: [...(row.status === null ? [] : [String(row.status)]), `${row.duration_ms} ms`],
+      ...(row.error_code === null ? {} : { message: row.error_code }),
+      ...(row.task_id === null ? {} : { taskId: row.task_id }),
+    };
+  });
+}
+
+async function logs(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+  const rows = await db
+    .selectFrom('logs')
+    .selectAll()
+    .where((e) =>
+      'serviceId' in scope ? e('service_id', '=', scope.serviceId) : e('task_id', '=', scope.taskId),
+    )
+    .orderBy('id', 'desc')
+    .limit(WEB_LIMITS.timelineRows)
+    .execute();
+  const grave = new Set(['error', 'critical', 'alert', 'emergency']);
+  return rows.map((row) => ({
+    key: `log-${row.id}`,
+    at: row.at,
+    icon: 'fas fa-scroll',
+    tone: grave.has(row.level) ? 'red' : row.level === 'warning' ? 'orange' : '',
+    title: row.action,
+    facts: [row.level],
+    ...(row.source === 'host' ? { by: 'host' } : {}),
+    request: row.request,
+    response: row.response,
+    ...(row.task_id === null ? {} : { taskId: row.task_id }),
+  }));
+}
+
+const Fingerprint = v.object({ text: v.string() });
+
+/** A text that changes when the timeline, or the status shown above it, does. One statement, cheap enough for every second. */
+export async function timelineFingerprint(db: Kysely<Tables>, scope: TimelineScope): Promise<string> {
+  const service = 'serviceId' in scope ? scope.serviceId : null;
+  const task = 'taskId' in scope ? scope.taskId : null;
+  const { rows } = await sql`
+    select concat_ws('|',
+      (select status || provision_status from services where id = ${service}::uuid),
+      (select max(id) from service_changes where service_id = ${service}::uuid),
+      (select string_agg(concat_ws(',', id, status, attempts, progress_percent, progress_note), ';' order by created_at) from tasks
+        where service_id = ${service}::uuid or id = ${task}::uuid),
+      (select concat_ws(',', max(a.id), count(a.ended_at)) from task_attempts a join tasks t on t.id = a.task_id
+        where t.service_id = ${service}::uuid or t.id = ${task}::uuid),
+      (select max(id) from calls where (${service}::uuid is not null and service_id = ${service}::uuid) or task_id = ${task}::uuid),
+      (select max(id) from logs where (${service}::uuid is not null and service_id = ${service}::uuid) or task_id = ${task}::uuid),
+      (select string_agg(name || status, ',' order by name) from steps where task_id = ${task}::uuid)
+    ) as text
+  `.execute(db);
+  return v.parse(Fingerprint, rows[0]).text;
+}

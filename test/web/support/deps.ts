@@ -1,0 +1,168 @@
+/**
+ * The panel's dependencies for its own tests: real rows, a real sign-in, and use cases that answer plainly and note how they were called.
+ * The real use cases have their own tests; the panel's are about who may reach them and with what.
+ */
+import type { Kysely } from 'kysely';
+import { HostError } from '../../../sandbox/contract/envelope.ts';
+import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
+import type { Field } from '../../../sandbox/contract/kinds/module.ts';
+import type { ConsentLine, WebDeps } from '../../../src/web/deps.ts';
+import type { Tables } from '../../../src/database/tables.ts';
+import type { Seeded } from './seed.ts';
+
+export interface Called {
+  readonly name: string;
+  readonly input: unknown;
+}
+
+export interface TestDeps extends WebDeps {
+  /** Every use case that was called, in order. */
+  readonly called: Called[];
+  /** Errors that were reported. */
+  readonly reported: unknown[];
+  /** What the module answers next. */
+  answer: ModuleResponse;
+}
+
+const field = (key: string, title: string, type: Field['type'], extra: Partial<Field> = {}): Field => ({ key, title, type, help: '', required: false, ...extra });
+
+export const FIELDS: readonly Field[] = [
+  field('region', 'Region', 'select', { required: true, options: [{ value: 'fra1', title: 'Frankfurt' }, { value: 'ams3', title: 'Amsterdam' }] }),
+  field('size', 'Size', 'text', { required: true, help: 'The provider’s name of the size.', placeholder: 's-1vcpu-1gb' }),
+  field('disk', 'Disk (GB)', 'number', { min: 10, max: 500 }),
+  field('backups', 'Nightly backups', 'switch'),
+];
+
+export const LINES: readonly ConsentLine[] = [
+  line('http.hosts:api.digitalocean.com', { capability: 'http', capabilityTitle: 'Network requests', icon: 'globe', sort: 'list', item: 'api.digitalocean.com', risk: 'medium', text: 'Send requests to api.digitalocean.com.', granted: true, uses: 1_204, lastUsedAt: new Date('2026-11-22T14:58:00Z') }),
+  line('http.hosts:*.example.com:8443', { capability: 'http', capabilityTitle: 'Network requests', icon: 'globe', sort: 'list', item: '*.example.com:8443', narrowable: true, risk: 'high', optional: true, reason: 'To reach your own nodes.', text: 'Send requests to *.example.com:8443.', granted: false }),
+  line('http.per_minute', { capability: 'http', capabilityTitle: 'Network requests', icon: 'globe', sort: 'amount', field: 'per_minute', amount: 120, unit: 'requests a minute', text: 'At most 120 requests a minute.', granted: true }),
+  line('secrets.names:api_key', { capability: 'secrets', capabilityTitle: 'Secrets', icon: 'key', sort: 'named', item: 'api_key', risk: 'medium', text: 'Use “API key”, sent only to api.digitalocean.com. It never sees the value.', granted: false }),
+  line('db.tables', { capability: 'db', capabilityTitle: 'Database', icon: 'database', sort: 'amount', amount: 5, unit: 'tables', text: 'Keep data in up to 5 tables of its own. It cannot see any other table.', granted: true, uses: 0, lastUsedAt: null }),
+  line('tasks.concurrency', { capability: 'tasks', capabilityTitle: 'Background jobs', icon: 'list-check', sort: 'amount', amount: 2, unit: 'jobs at once', text: 'Run up to 2 background jobs at once.', granted: true, added: true }),
+];
+
+function line(id: string, given: Partial<ConsentLine>): ConsentLine {
+  return { id, capability: '', capabilityTitle: '', icon: 'cube', field: '', sort: 'list', item: '', narrowable: false, optional: false, reason: '', risk: 'low', text: '', granted: false, added: false, ...given };
+}
+
+export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUrl: string; now: () => number }): TestDeps {
+  const called: Called[] = [];
+  const reported: unknown[] = [];
+  const note = (name: string, input: unknown): void => {
+    called.push({ name, input });
+  };
+  const entry = {
+    moduleId: seeded.moduleId,
+    publisher: 'acme-labs',
+    type: 'Product',
+    name: 'VPSHosting',
+    title: 'VPS hosting',
+    description: 'Sells virtual servers of a cloud provider: create, resize, snapshots, console.',
+    icon: 'fas fa-server',
+    version: '1.2.0',
+    versionId: seeded.versionId,
+    publishedAt: new Date(options.now() - 86_400_000),
+  };
+  const form = { fields: FIELDS, values: { region: 'fra1', size: 's-1vcpu-1gb', disk: 25 }, secretsSet: [] };
+  const state: { answer: ModuleResponse } = { answer: { kind: 'html', status: 200, html: '<h1>Module page</h1>' } };
+  const answered = (name: string) => async (input: unknown) => {
+    note(name, input);
+    return state.answer;
+  };
+  return {
+    db,
+    called,
+    reported,
+    get answer() {
+      return state.answer;
+    },
+    set answer(answer) {
+      state.answer = answer;
+    },
+    now: options.now,
+    publicUrl: options.publicUrl,
+    auth: seeded.auth,
+    reportError: (error) => void reported.push(error),
+    runners: async () => [
+      { id: 'r1', group: seeded.tenantId, pid: 4_211, uid: 20_001, rssBytes: 88_211_456, cpuUs: 4_211_000, isolates: 3, invocations: 1, startedAt: new Date(options.now() - 600_000) },
+      { id: 'r2', group: seeded.otherTenantId, pid: 4_217, uid: null, rssBytes: 61_211_456, cpuUs: 211_000, isolates: 1, invocations: 0, startedAt: new Date(options.now() - 60_000) },
+    ],
+    catalog: {
+      search: async (text) => {
+        note('search', text);
+        return [entry, { ...entry, moduleId: seeded.tenantId, title: 'Bank transfer', name: 'BankTransfer', type: 'Payment', icon: 'fas fa-building-columns', description: 'Invoices paid by transfer, matched by hand.' }];
+      },
+      modulePage: async () => ({ ...entry, fingerprint: 'SHA256:9f:31:0c:7e:aa:58:12:bd:44:70:6e:1b', pinnedAt: new Date(options.now() - 9e8), author: 'Acme Labs', website: 'https://acme.test', lines: LINES, warnings: [], versions: [{ id: seeded.versionId, version: '1.2.0', status: 'published', publishedAt: entry.publishedAt, sizeBytes: 48_213 }] }),
+      install: async (input) => {
+        note('install', input);
+        return { installationId: seeded.installationId };
+      },
+      consent: async () => ({ lines: LINES, version: '1.3.0', missing: ['secrets.names:api_key'] }),
+      grant: async (input) => {
+        note('grant', input);
+        if (Object.values(input.answers).some((answer) => answer.granted && answer.item === '*.com')) throw new HostError('BAD_INPUT', 'http.hosts: "*.com" is wider than what the module asks for.');
+      },
+      enable: async (id) => note('enable', id),
+      disable: async (id) => note('disable', id),
+      uninstall: async (id) => note('uninstall', id),
+      purge: async (id) => note('purge', id),
+      unpause: async (id) => note('unpause', id),
+      update: async (input) => note('update', input),
+      settings: async () => ({ fields: [...FIELDS, field('api_key', 'API key', 'secret')], values: { region: 'fra1' }, secretsSet: ['api_key'] }),
+      saveSettings: async (input) => {
+        note('saveSettings', input);
+        return input.values['size'] === 'bad' ? { ok: false, errors: { size: ['There is no such size.'] } } : { ok: true };
+      },
+      productForm: async () => ({ kind: 'fields', ...form }),
+      saveProduct: async (input) => {
+        note('saveProduct', input);
+        return input.data['size'] === 'bad' ? { ok: false, errors: { size: ['There is no such size.'] } } : { ok: true, productId: seeded.productId };
+      },
+    },
+    billing: {
+      orderForm: async () => form,
+      order: async (input) => {
+        note('order', input);
+        return { ok: true, serviceId: seeded.serviceId };
+      },
+      serviceAction: async (input) => {
+        note('serviceAction', input);
+        return { message: 'Queued.' };
+      },
+    },
+    jobs: {
+      retry: async (id) => note('retry', id),
+      cancel: async (id) => note('cancel', id),
+      resume: async (id, step) => note('resume', { id, step }),
+      markStepDone: async (input) => note('markStepDone', input),
+    },
+    modules: {
+      adminPage: answered('adminPage'),
+      productPage: answered('productPage'),
+      servicePage: answered('servicePage'),
+      clientTab: answered('clientTab'),
+      clientCall: answered('clientCall'),
+      webhook: answered('webhook'),
+      mayLeaveTo: async (_id, url) => new URL(url).host === 'checkout.stripe.com',
+      asset: async (_version, path) => (path === 'js/app.js' ? Buffer.from('document.title = "asset";') : undefined),
+    },
+    packages: {
+      review: async (input) => note('review', input),
+      upload: async (input) => {
+        note('upload', input);
+        return { versionId: seeded.versionId };
+      },
+    },
+    tenants: {
+      create: async (input) => {
+        note('createTenant', input);
+        return { ok: true, tenantId: seeded.tenantId };
+      },
+      allowEgress: async (input) => {
+        note('allowEgress', input);
+        return { ok: true };
+      },
+    },
+  };
+}
