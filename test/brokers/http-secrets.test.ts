@@ -95,7 +95,7 @@ describe('http secret', () => {
     const { server, seen } = await recording();
     await using _ = server;
     const hook = secret({ value: `http://one.test:${server.port}/services/T0/B0/XXXXXXXX` });
-    const { one, two, ...call } = setting(server, [hook]);
+    const call = setting(server, [hook]);
     const answer = await callHttp({ method: 'POST', url: KEY, body: { text: '{}' } }, call);
     expect(seen[0]?.url).toBe('/services/T0/B0/XXXXXXXX');
     expect(answer.url).toBe(KEY);
@@ -201,7 +201,10 @@ describe('http secret', () => {
       received.push(JSON.stringify([request.headers, request.url]));
       const to = url.searchParams.get('to');
       request.resume();
-      if (to === null) return void response.end('end');
+      if (to === null) {
+        response.end('end');
+        return;
+      }
       response.writeHead(307, { Location: Buffer.from(to, 'utf8').toString('latin1') }).end();
     });
     const { one, two, ...call } = setting(server);

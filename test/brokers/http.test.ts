@@ -155,16 +155,19 @@ describe('http refuses', () => {
       reason: 'dns',
     });
     expect(await refused(url, hosts, { server: 'my.server.test:8006' })).toMatchObject({ reason: 'dns' });
-    for (const server of [
+    const unreadable = [
       undefined,
       '',
+      7,
       'my.server.test',
       '*.server.test:8006',
       'https://u:p@my.server.test:8006',
-      7,
       'http://my.server.test:8006',
-    ])
-      expect(await refused(url, hosts, { server }), String(server)).toMatchObject({ code: 'NOT_GRANTED' });
+    ];
+    for (const server of unreadable) {
+      const outcome = await refused(url, hosts, { server });
+      expect({ server, ...outcome }).toMatchObject({ server, code: 'NOT_GRANTED' });
+    }
     expect(await refused(url, ['{settings.constructor}'], {})).toMatchObject({ code: 'NOT_GRANTED' });
   });
 

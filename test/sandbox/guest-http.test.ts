@@ -97,7 +97,8 @@ describe('fetch', () => {
     const { fetch, sent } = setting();
     await expect(fetch('https://h.test/', { method: 'TRACE' })).rejects.toThrow('no request method TRACE');
     await expect(fetch('/a')).rejects.toThrow(TypeError);
-    await expect(fetch('https://h.test/', { body: 'x' })).rejects.toThrow('no body');
+    const withBody = { method: 'head', body: 'x' };
+    await expect(fetch('https://h.test/', withBody)).rejects.toThrow('no body');
     expect(sent).toEqual([]);
   });
 

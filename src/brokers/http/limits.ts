@@ -20,4 +20,4 @@ export const HTTP_LIMITS = Object.freeze({
   responseHeaderBytes: 32 * 1024,
 });
 
-export type HttpLimits = typeof HTTP_LIMITS;
+export type HttpLimits = Readonly<Record<keyof typeof HTTP_LIMITS, number>>;
