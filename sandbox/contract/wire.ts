@@ -38,6 +38,9 @@ export const UP = {
   lost: 107,
 } as const;
 
+/** What is noted as entered while a module is being loaded: no invocation's number. */
+export const LOADING_MARK = 0xffff_ffff;
+
 const HEADER_BYTES = 11;
 
 export interface Frame {

@@ -326,6 +326,7 @@ function seal(shared: readonly unknown[]): void {
   );
 }
 
+// Taken and removed by the bundle's last lines, before any module code runs (sandbox/supervisor/stage.ts).
 Object.defineProperty(globalThis, '__bulkhead', {
   value: { define, enter, collect: outbox.collect, seal },
   configurable: true,

@@ -51,10 +51,12 @@ export function createGuestIsolate(guestScript: string, load: LoadInput): GuestI
 function boot(isolate: ivm.Isolate, guestScript: string, load: LoadInput): GuestFunctions {
   const context = isolate.createContextSync();
   const script = isolate.compileScriptSync(guestScript, options({ filename: 'bulkhead:guest' }));
-  script.runSync(context, options({ timeout: LOAD_TIMEOUT_MS }));
-  script.release();
   const asReference = options<{ reference: true }>({ reference: true });
-  const handle = context.global.getSync('__bulkhead', asReference) as ivm.Reference<Record<string, unknown>>;
+  const runOptions = { ...asReference, timeout: LOAD_TIMEOUT_MS } as const;
+  const handle = script.runSync(context, options<typeof runOptions>(runOptions)) as ivm.Reference<
+    Record<string, unknown>
+  >;
+  script.release();
   const define = handle.getSync('define', asReference) as ivm.Reference<
     (name: string, script: string, resources: string) => void
   >;

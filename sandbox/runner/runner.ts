@@ -6,6 +6,7 @@ import type { WireError } from '../contract/envelope.ts';
 import { LIMITS } from '../contract/limits.ts';
 import {
   DOWN,
+  LOADING_MARK,
   type Frame,
   type InvocationLimits,
   type LoadInput,
@@ -48,6 +49,7 @@ export function createRunner(guestScript: string, port: RunnerPort): Runner {
 
   function load(key: string, input: LoadInput): void {
     const startedAt = performance.now();
+    port.mark(LOADING_MARK);
     try {
       isolates.get(key)?.dispose();
       const isolate = createGuestIsolate(guestScript, input);
@@ -57,6 +59,8 @@ export function createRunner(guestScript: string, port: RunnerPort): Runner {
     } catch (error) {
       const message = error instanceof Error ? error.message : 'unknown';
       port.send(UP.loaded, 0, key, JSON.stringify({ ok: false, error: { code: 'LOAD_FAILED', message } }));
+    } finally {
+      port.mark(0);
     }
   }
 

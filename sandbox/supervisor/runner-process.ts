@@ -16,6 +16,7 @@ import {
   frameReader,
   frameWriter,
   type InvocationLimits,
+  LOADING_MARK,
   type LoadInput,
   UP,
 } from '../contract/wire.ts';
@@ -43,6 +44,7 @@ export interface RunnerStats {
   readonly heapBytes: number;
 }
 
+const RESTARTED = { code: 'INTERRUPTED' as const, message: 'The sandbox process was restarted.' };
 const PAGE_BYTES = 4_096;
 const STDERR_KEPT = 2_000;
 
@@ -232,10 +234,12 @@ export class RunnerProcess {
       code: 'CRASHED' as const,
       message: 'The sandbox process ended unexpectedly.',
     };
-    for (const waiting of this.#loading.values())
-      waiting.reject(new HostError(verdict.code, verdict.message));
+    const entered = mark.readUInt32LE(0);
+    // Only a process that died while it loaded may have died of what it loaded.
+    const lost = entered === LOADING_MARK ? verdict : RESTARTED;
+    for (const waiting of this.#loading.values()) waiting.reject(new HostError(lost.code, lost.message));
     this.#loading.clear();
-    this.#events.onExit(mark.readUInt32LE(0), verdict);
+    this.#events.onExit(entered, verdict);
   }
 }
 

@@ -122,6 +122,7 @@ interface Running {
   lastUsedAt: number;
 }
 
+const CANCELLED: WireError = { code: 'CANCELLED', message: 'The invocation was cancelled.' };
 const NO_USAGE: Usage = { cpuUs: 0, entries: 0, calls: 0 };
 
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
@@ -146,8 +147,7 @@ class ProcessSandbox implements Sandbox {
 
   async invoke(request: InvokeRequest): Promise<InvokeOutcome> {
     if (this.#closed) return failed({ code: 'INTERRUPTED', message: 'The host is stopping.' });
-    if (request.signal?.aborted === true)
-      return failed({ code: 'CANCELLED', message: 'The invocation was cancelled.' });
+    if (isAborted(request)) return failed(CANCELLED);
     const running = this.#runnerOf(request.group);
     running.lastUsedAt = performance.now();
     try {
@@ -156,6 +156,7 @@ class ProcessSandbox implements Sandbox {
       if (error instanceof HostError) return failed(error.toWire());
       throw error;
     }
+    if (isAborted(request)) return failed(CANCELLED);
     // The process may have ended between loading and now.
     if (this.#running.get(request.group.key) !== running)
       return failed({ code: 'INTERRUPTED', message: 'The sandbox process was restarted.' });
@@ -173,7 +174,7 @@ class ProcessSandbox implements Sandbox {
         running.process.cancel(id);
         running.open.get(id)?.settle({ ok: false, error: { code, message } }, NO_USAGE, false);
       };
-      const onAbort = (): void => expire('CANCELLED', 'The invocation was cancelled.');
+      const onAbort = (): void => expire(CANCELLED.code, CANCELLED.message);
       const open: Open = {
         request,
         startedAt,
@@ -378,6 +379,11 @@ class ProcessSandbox implements Sandbox {
     await Promise.all(ending.map((running) => running.process.exited));
     this.#stage.remove();
   }
+}
+
+/** A function, because the answer changes while one awaits. */
+function isAborted(request: InvokeRequest): boolean {
+  return request.signal?.aborted ?? false;
 }
 
 function failed(error: WireError): InvokeOutcome {

@@ -21,7 +21,6 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const SANDBOX = fileURLToPath(new URL('..', import.meta.url));
-const GUEST_SEAL = '__bulkhead.seal';
 
 export interface Stage {
   readonly folder: string;
@@ -99,8 +98,8 @@ function textOf(files: readonly { readonly text: string }[]): string {
 }
 
 /**
- * Adds `__bulkhead.seal([…])` with every top-level name of the bundle, so that nothing shared can be forgotten, whichever
- * library class a module gets hold of. esbuild indents a bundle's top level by two spaces.
+ * Adds a call of `seal` with every top-level name of the bundle, so that nothing shared can be forgotten, whichever
+ * library class a module gets hold of. What the runner enters by is the script's value and no global. esbuild indents a bundle's top level by two spaces.
  */
 function withSeal(bundle: string): string {
   const names = new Set(
@@ -111,7 +110,13 @@ function withSeal(bundle: string): string {
   const end = bundle.lastIndexOf('})();');
   if (end < 0 || names.size === 0) throw new Error('the guest bundle does not have the expected form');
   const values = [...names].map((name) => `typeof ${name} === 'undefined' ? undefined : ${name}`).join(', ');
-  return `${bundle.slice(0, end)}  ${GUEST_SEAL}([${values}]);\n})();\n`;
+  const last = [
+    'const entry = globalThis.__bulkhead;',
+    'delete globalThis.__bulkhead;',
+    `entry.seal([${values}]);`,
+    'return entry;',
+  ];
+  return `${bundle.slice(0, end)}  ${last.join('\n  ')}\n})();\n`;
 }
 
 /** The folder of an installed package; found by its entry, since not every package shows its package.json. */
