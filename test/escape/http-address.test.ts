@@ -177,6 +177,25 @@ describe('an operator’s allowance', () => {
 });
 
 describe('a name that changes its address', () => {
+  it('is refused while one of its answers is not allowed, however good the others', async () => {
+    await using good = await httpServer(echo, { address: '127.0.0.3' });
+    const call = (addresses: string[]) => ({
+      scope: testScope({ egressAllow: allowOnly(good) }),
+      grant: { hosts: [`http://${GRANTED}:${good.port}`] },
+      deps: { resolve: async () => addresses },
+    });
+    const url = `http://${GRANTED}:${good.port}/`;
+    for (const addresses of [
+      ['127.0.0.3', '127.0.0.4'],
+      ['127.0.0.4', '127.0.0.3'],
+    ])
+      expect(await outcomeOf(callHttp({ method: 'GET', url }, call(addresses)))).toMatchObject({
+        code: 'NOT_GRANTED',
+      });
+    expect(good.connections()).toBe(0);
+    tried += 2;
+  });
+
   it('is asked for once a request, and the socket goes to that answer', async () => {
     await using good = await httpServer(echo, { address: '127.0.0.3' });
     await using bad = await httpServer(echo, { address: '127.0.0.4', port: good.port });
