@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { LIMITS } from '../../sandbox/contract/limits.ts';
@@ -202,6 +202,12 @@ describe('tables', () => {
     'drop table if exists a, b cascade',
   ])('%s is let through', (sql) => {
     expect(checkStatement(sql, { mode: 'ddl' }).kind).toBe('ddl');
+  });
+
+  test('a text let through in activate() is still refused on a page', () => {
+    const sql = 'create table remembered (id int)';
+    expect(checkStatement(sql, { mode: 'ddl' }).kind).toBe('ddl');
+    expect(refusal(sql, 'dml')).toContain('activate()');
   });
 
   test('rows may be written among them', () => {

@@ -133,7 +133,9 @@ describe('pools', () => {
       const again = soon(pools, 0);
       const two = soon(pools, 2);
       one.release();
-      (await two).release();
+      const lease = await two;
+      expect(await ask(lease, 'select current_user::text')).toBe(identity(2).role);
+      lease.release();
       zero.release();
       (await again).release();
     });

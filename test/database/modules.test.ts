@@ -132,7 +132,9 @@ describe('createInstallationSchema', () => {
     await Promise.all(
       [1, 2, 3].map(async () => createInstallationSchema(modules().sql, names, rolePassword)),
     );
-    await as(names.login, async (sql) => sql`select 1`);
+    const found = await modules()
+      .sql`select 1 from pg_roles where rolname in (${names.login}, ${names.owner})`;
+    expect(found).toHaveLength(2);
   });
 });
 
@@ -156,6 +158,9 @@ describe('dropInstallationSchema', () => {
     });
     await dropInstallationSchema(modules().sql, names);
     await dropInstallationSchema(modules().sql, names);
+    const left = await modules()
+      .sql`select 1 from pg_roles where rolname in (${names.login}, ${names.owner})`;
+    expect(left).toEqual([]);
   });
 
   test('ends sessions that are still there', async () => {
@@ -166,7 +171,7 @@ describe('dropInstallationSchema', () => {
       await dropInstallationSchema(modules().sql, names);
       return sql`select 1`;
     });
-    await expect(held).rejects.toThrow();
+    await expect(held).rejects.toThrow(/terminat|CONNECTION|password/);
     const [role] = await modules().sql`select 1 from pg_roles where rolname = ${names.login}`;
     expect(role).toBeUndefined();
   });

@@ -1,5 +1,5 @@
 /** A hostile module at the db capability: everything it may send, against a neighbour whose rows and secret must stay what they are. */
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import type { Env } from '../../sandbox/guest/env.ts';
 import { useModules } from '../brokers/db-support.ts';
@@ -45,12 +45,14 @@ beforeAll(async () => {
   }
 });
 
-afterEach(async () => {
-  const { rows } = await modules().run(victim, {}, async (env) => query(env, 'select secret from items'));
-  expect(rows).toEqual([[CANARY]]);
-  const mine = await modules().run(attacker, {}, async (env) => query(env, 'select secret from items'));
-  expect(mine.rows).toEqual([['mine']]);
-});
+/** What each installation holds now: both must be as they were, whatever was tried before. */
+async function secrets(): Promise<unknown[]> {
+  const read = async (who: Installation) =>
+    modules().run(who, {}, async (env) => (await query(env, 'select secret from items')).rows);
+  return [await read(victim), await read(attacker)];
+}
+
+const UNTOUCHED = [[[CANARY]], [['mine']]];
 
 describe('to become someone else', () => {
   test.each([
@@ -80,6 +82,7 @@ describe('to become someone else', () => {
     'create extension dblink',
   ])('%s is refused', async (sql) => {
     for (const { code } of await attack(sql)) expect(code).toBe('DB_REFUSED');
+    expect(await secrets()).toEqual(UNTOUCHED);
   });
 });
 
@@ -96,6 +99,7 @@ describe('to read what is not its own', () => {
     ]) {
       for (const { code } of await attack(sql)) expect(code).toBe('DB_REFUSED');
     }
+    expect(await secrets()).toEqual(UNTOUCHED);
   });
 
   test.each([
@@ -120,6 +124,7 @@ describe('to read what is not its own', () => {
     'copy items from stdin',
   ])('%s is refused', async (sql) => {
     for (const { code } of await attack(sql)) expect(code).toBe('DB_REFUSED');
+    expect(await secrets()).toEqual(UNTOUCHED);
   });
 
   test('no answer tells a role, a schema, or anything of the neighbour', async () => {
@@ -180,11 +185,13 @@ describe('to leave something behind or meet others', () => {
     'vacuum items',
   ])('%s is refused', async (sql) => {
     for (const { code } of await attack(sql)) expect(code).toBe('DB_REFUSED');
+    expect(await secrets()).toEqual(UNTOUCHED);
   });
 });
 
 describe('to exhaust', () => {
-  async function survives(sql: string, codes: readonly string[]): Promise<void> {
+  /** How the attack ended and by how many MB the host grew, while the neighbour was answered. */
+  async function outcome(sql: string): Promise<{ code: string; grownMb: number; neighbour: unknown }> {
     const before = process.memoryUsage.rss();
     const invocation = modules().invoke(attacker, { wallMs: 300 });
     const attempt = query(invocation.env, sql).then(
@@ -193,10 +200,9 @@ describe('to exhaust', () => {
     );
     // The neighbour is answered meanwhile.
     const { rows } = await modules().run(victim, {}, async (env) => query(env, 'select count(*) from items'));
-    expect(rows).toEqual([[1]]);
-    expect(codes).toContain(await attempt);
+    const code = await attempt;
     await invocation.end(false);
-    expect((process.memoryUsage.rss() - before) / 1024 / 1024).toBeLessThan(150);
+    return { code, grownMb: (process.memoryUsage.rss() - before) / 1024 / 1024, neighbour: rows };
   }
 
   test.each([
@@ -218,7 +224,11 @@ describe('to exhaust', () => {
     ['rows', 'select md5(a.n::text) from generate_series(1, 100000000) as a(n)'],
     ['one huge cell', "select string_agg(md5(a.n::text), '') from generate_series(1, 2000000) as a(n)"],
   ])('%s: it ends, and the neighbour does not notice', async (_what, sql) => {
-    await survives(sql, ['TIMEOUT', 'LIMIT', 'DB_ERROR']);
+    const { code, grownMb, neighbour } = await outcome(sql);
+    expect(['TIMEOUT', 'LIMIT', 'DB_ERROR']).toContain(code);
+    expect(neighbour).toEqual([[1]]);
+    expect(grownMb).toBeLessThan(150);
+    expect(await secrets()).toEqual(UNTOUCHED);
   });
 
   test('holding every connection it may have does not touch the neighbour', async () => {
