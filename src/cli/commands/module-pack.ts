@@ -1,11 +1,12 @@
 /** `bulkhead module pack`: one file from a module's folder, and signed at once when a key is given. */
 import { Command } from 'commander';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fingerprint } from '../../store/package/keys.ts';
+import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { parseManifest } from '../../../sandbox/contract/manifest.ts';
+import { MODULE_JSON } from '../../store/package/identity.ts';
 import { packModule } from '../../store/package/pack.ts';
-import { readPackage } from '../../store/package/read.ts';
-import { signPackage } from '../../store/package/sign.ts';
+import { readInput, writeWhole, type Say } from './module-files.ts';
+import { signWithKey } from './module-sign.ts';
 
 export interface PackCommandOptions {
   /** Where to write; `<folder>.tgz` in the present folder otherwise. */
@@ -15,42 +16,29 @@ export interface PackCommandOptions {
   readonly publisher?: string;
 }
 
-/** Writes a file whole or not at all. */
-async function writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-  const unfinished = `${file}.${process.pid}.part`;
+/** A panel would refuse a bad manifest at install; its author is told before anything is packed. */
+async function checkManifest(folder: string): Promise<void> {
+  const text = Buffer.from(await readInput(path.join(folder, MODULE_JSON))).toString('utf8');
+  let json: unknown;
   try {
-    await writeFile(unfinished, bytes);
-    await rename(unfinished, file);
+    json = JSON.parse(text);
   } catch (error) {
-    await rm(unfinished, { force: true });
-    throw error;
+    throw new HostError('BAD_INPUT', `${MODULE_JSON} is not JSON: ${String(error)}`);
   }
+  parseManifest(json);
 }
 
-async function sign(
-  unsigned: Uint8Array,
-  key: string,
-  publisher: string,
-  say: (text: string) => void,
-): Promise<Uint8Array> {
-  const signed = await signPackage(unsigned, { publisher, privateKey: await readFile(key, 'utf8') });
-  const { name, version, publicKey } = await readPackage(signed);
-  say(`${publisher}/${name} ${version}, signed with ${fingerprint(publicKey)}`);
-  return signed;
-}
-
-/** Packs a folder, signs when a key is given, and writes the file. @returns its path. @throws HostError BAD_INPUT, or what the disk says */
-export async function packToFile(
-  folder: string,
-  options: PackCommandOptions,
-  say: (text: string) => void,
-): Promise<string> {
+/** Packs a folder, signs when a key is given, and writes the file. @returns its path. @throws HostError, or what the disk says */
+export async function packToFile(folder: string, options: PackCommandOptions, say: Say): Promise<string> {
   const { key, publisher } = options;
   if ((key === undefined) !== (publisher === undefined))
-    throw new TypeError('give --key and --publisher together, or neither');
+    throw new HostError('BAD_INPUT', 'give --key and --publisher together, or neither');
+  await checkManifest(folder);
   const unsigned = await packModule(folder, { onWarning: (text) => say(`warning: ${text}`) });
   const bytes =
-    key !== undefined && publisher !== undefined ? await sign(unsigned, key, publisher, say) : unsigned;
+    key !== undefined && publisher !== undefined
+      ? await signWithKey(unsigned, { key, publisher }, say)
+      : unsigned;
   const file = path.resolve(options.out ?? `${path.basename(path.resolve(folder))}.tgz`);
   await writeWhole(file, bytes);
   say(`${file}: ${bytes.length} bytes${key === undefined ? ', not signed' : ''}`);

@@ -1,7 +1,17 @@
 /** `bulkhead module …`: what a module's author does. */
 import { Command } from 'commander';
+import { moduleKeygenCommand } from './module-keygen.ts';
+import { moduleNewCommand } from './module-new.ts';
 import { modulePackCommand } from './module-pack.ts';
+import { moduleSignCommand } from './module-sign.ts';
+import { moduleVerifyCommand } from './module-verify.ts';
 
 export function moduleCommand(): Command {
-  return new Command('module').description('Write, pack and sign modules').addCommand(modulePackCommand());
+  return new Command('module')
+    .description('Write, pack and sign modules')
+    .addCommand(moduleNewCommand())
+    .addCommand(modulePackCommand())
+    .addCommand(moduleKeygenCommand())
+    .addCommand(moduleSignCommand())
+    .addCommand(moduleVerifyCommand());
 }
