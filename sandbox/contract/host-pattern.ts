@@ -57,6 +57,12 @@ export function settingsReference(text: string): string | undefined {
   return SETTINGS_REFERENCE.exec(text)?.[1];
 }
 
+/** A pattern as a person reads it. */
+export function hostInWords(text: string): string {
+  const field = settingsReference(text);
+  return field === undefined ? text : `the address in its setting “${field}”`;
+}
+
 export const HostPatternText = v.pipe(
   v.string('a host is expected, for example "api.example.com".'),
   v.maxLength(260),

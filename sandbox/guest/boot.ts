@@ -239,8 +239,13 @@ function describeError(error: unknown): WireError {
   }
 }
 
+/** Frames of the module only: the runtime's own would tell the author nothing. */
 function stackOf(error: Error): string {
-  return String(error.stack).slice(0, 4_000);
+  const lines = String(error.stack).slice(0, 8_000).split('\n');
+  return lines
+    .filter((line) => !line.includes('bulkhead:guest'))
+    .join('\n')
+    .slice(0, 4_000);
 }
 
 function finish(invocation: Invocation, envelope: unknown): void {

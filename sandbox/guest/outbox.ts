@@ -18,7 +18,11 @@ export function createOutbox(bounds: { messages: number; bytes: number }): Outbo
   let size = 0;
   return {
     put(kind, id, name, body) {
-      if (header.length / 4 >= bounds.messages || size + name.length + body.length > bounds.bytes)
+      // A result always fits (its size is bounded where it is made): an invocation must be able to end after a flood of its own.
+      if (
+        kind !== MESSAGE.result &&
+        (header.length / 4 >= bounds.messages || size + name.length + body.length > bounds.bytes)
+      )
         return false;
       header.push(kind, id, name.length, body.length);
       bodies.push(name, body);

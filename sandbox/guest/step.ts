@@ -56,6 +56,10 @@ export function createStep(env: Env): Step {
       const value = await fn({ idempotencyKey: key });
       await env.call('steps', 'finish', { name, value: value ?? null });
       return value;
+    } catch (error) {
+      // The step's own error is what the job must see, whatever becomes of this note.
+      await env.call('steps', 'fail', { name }).catch(() => undefined);
+      throw error;
     } finally {
       env.step = undefined;
     }

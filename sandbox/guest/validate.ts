@@ -74,10 +74,12 @@ export const rules = {
     valibot.pipe(trimmed, valibot.picklist(values, `One of ${values.join(', ')} is expected.`)),
   /** Empty texts become undefined. */
   nullable: <S extends valibot.GenericSchema>(schema: S) =>
-    valibot.pipe(
-      valibot.unknown(),
-      valibot.transform((value) => (value === '' || value === null ? undefined : value)),
-      valibot.optional(schema),
+    valibot.optional(
+      valibot.pipe(
+        valibot.unknown(),
+        valibot.transform((value) => (value === '' || value === null ? undefined : value)),
+        valibot.optional(schema),
+      ),
     ),
   domain: () =>
     valibot.pipe(

@@ -86,6 +86,27 @@ async function isUnanswered(db: Kysely<Tables>, taskId: string, name: string): P
   return request !== undefined;
 }
 
+/** Forgets the first error answer of a step and what was answered after it: asked again, the service may have recovered. */
+async function forgetErrors(db: Kysely<Tables>, taskId: string, name: string): Promise<void> {
+  const answered = await db
+    .selectFrom('step_requests')
+    .select(['number', 'response'])
+    .where('task_id', '=', taskId)
+    .where('step', '=', name)
+    .where('answered_at', 'is not', null)
+    .orderBy('number')
+    .execute();
+  const first = answered.find((row) => v.parse(StoredAnswer, row.response).status >= FIRST_ERROR_STATUS);
+  if (first === undefined) return;
+  await db
+    .deleteFrom('step_requests')
+    .where('task_id', '=', taskId)
+    .where('step', '=', name)
+    .where('number', '>=', first.number)
+    .where('answered_at', 'is not', null)
+    .execute();
+}
+
 async function setStatus(
   db: Kysely<Tables>,
   taskId: string,
@@ -133,6 +154,11 @@ export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
       return {};
     },
 
+    fail: async (scope, { name }) => {
+      await forgetErrors(db, taskOf(scope), name);
+      return {};
+    },
+
     restart: async (scope, { name }) => {
       const taskId = taskOf(scope);
       const step = await findStep(db, taskId, name);
@@ -150,6 +176,8 @@ export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
     },
   };
 }
+
+const FIRST_ERROR_STATUS = 400;
 
 /** Kept as text within the JSON: a body may hold what jsonb cannot (NUL), and must come back as it came. */
 const StoredAnswer = v.pipe(v.string(), v.parseJson(), http.ops.request.output);

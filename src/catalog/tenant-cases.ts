@@ -1,6 +1,6 @@
 /** What the operator does with tenants. */
 import ipaddr from 'ipaddr.js';
-import { sql, type Kysely } from 'kysely';
+import type { Kysely } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Auth } from '../auth/auth.ts';
 import type { Tables } from '../database/tables.ts';
@@ -77,7 +77,7 @@ async function allowEgress(
     };
   await deps.db
     .updateTable('tenants')
-    .set({ egress_allow: sql`${JSON.stringify(input.allow)}::jsonb` })
+    .set({ egress_allow: [...input.allow] })
     .where('id', '=', input.tenantId)
     .execute();
   await deps.installations.changed('all');

@@ -11,6 +11,7 @@ import { onModule } from '../catalog/products.ts';
 import type { Tables } from '../database/tables.ts';
 import type { RunTask } from './execute.ts';
 import type { TaskOutcome } from './outcome.ts';
+import { storable } from './storable.ts';
 import type { Task } from './task.ts';
 
 export interface RunTaskDeps {
@@ -102,7 +103,7 @@ async function prepare(deps: RunTaskDeps, task: Task, methods: ReadonlySet<strin
         Object.entries(complete.output).filter(([key]) => !Object.hasOwn(provision, key)),
       );
       if (isDeepStrictEqual(next, data)) return;
-      await deps.db.updateTable('services').set({ data: next }).where('id', '=', task.serviceId).execute();
+      await deps.db.updateTable('services').set({ data: v.parse(Json, storable(next)) }).where('id', '=', task.serviceId).execute();
     },
   };
 }

@@ -40,6 +40,20 @@ describe('a step', () => {
     });
   });
 
+  it('that failed is asked again where it was answered with an error, and not where it was not', async () => {
+    const { scope, again } = await aRun();
+    await steps().begin(scope, { name: 'order' }, {});
+    for (const [number, status] of [201, 500, 201].entries()) {
+      await journal().before(scope, { name: 'order', number }, `POST ${number}`);
+      await journal().answered(scope, { name: 'order', number }, { ...answer, status });
+    }
+    await steps().fail(scope, { name: 'order' }, {});
+    expect(await steps().begin(again(), { name: 'order' }, {})).toMatchObject({ status: 'run' });
+    expect(await journal().before(again(), { name: 'order', number: 0 }, 'POST 0')).toHaveProperty('replay');
+    expect(await journal().before(again(), { name: 'order', number: 1 }, 'POST 1')).toHaveProperty('send');
+    expect(await journal().before(again(), { name: 'order', number: 2 }, 'POST 2')).toHaveProperty('send');
+  });
+
   it('without a value gives null', async () => {
     const { scope, again } = await aRun();
     await steps().begin(scope, { name: 'order' }, {});

@@ -15,6 +15,16 @@ import { begin, expect, step, summary, until } from './steps.ts';
 
 const FIXTURE = new URL('../fixtures/Product/Troublemaker', import.meta.url).pathname;
 
+/** What the first product sells. */
+const VPS_SMALL = {
+  cpu_cores: 1,
+  ram_mb: 1024,
+  disk_gb: 25,
+  bandwidth_gb: 1000,
+  location: 'us-east-1',
+  backup_enabled: false,
+};
+
 const dataDir = await mkdtemp(join(tmpdir(), 'bulkhead-demo-'));
 let demo: Demo | undefined;
 const startedAt = performance.now();
@@ -149,15 +159,6 @@ async function provision(walk: Walk): Promise<string> {
   return serviceId;
 }
 
-const VPS_SMALL = {
-  cpu_cores: 1,
-  ram_mb: 1024,
-  disk_gb: 25,
-  bandwidth_gb: 1000,
-  location: 'us-east-1',
-  backup_enabled: false,
-};
-
 async function lifecycle(walk: Walk, serviceId: string): Promise<void> {
   begin('4. Suspend, resume, change package');
   for (const [action, provision, status] of [
@@ -174,9 +175,9 @@ async function lifecycle(walk: Walk, serviceId: string): Promise<void> {
     async () => {
       await walk.action(serviceId, 'change_package', 'VPS M');
       await walk.reached(serviceId, 'completed', 'active');
-      return await walk.cloudEffects('droplet.resized');
+      return await walk.cloudSize();
     },
-    (count) => `resized at the cloud: ${count}`,
+    (size) => `the server’s size at the cloud: ${size}`,
   );
 }
 

@@ -209,7 +209,9 @@ export class Walk {
       .where('error', 'is not', null)
       .orderBy('created_at', 'desc')
       .executeTakeFirst();
-    return task === undefined ? 'no task failed' : `${task.method}: ${JSON.stringify(task.error)}`;
+    return task === undefined
+      ? 'no task failed'
+      : `${task.method}: ${(task.error as { code: string }).code}: ${(task.error as { message: string }).message}`;
   }
 
   async action(serviceId: string, action: ServiceAction, productName?: string): Promise<void> {
@@ -253,6 +255,10 @@ export class Walk {
 
   async cloudEffects(kind: string): Promise<number> {
     return (await this.#demo.cloud.control.effects()).filter((effect) => effect.kind === kind).length;
+  }
+
+  async cloudSize(): Promise<string> {
+    return String((await this.#demo.cloud.control.droplets())[0]?.size_slug ?? 'no server');
   }
 
   /** Everything a foreign tenant's admin and client try with Acme's ids is refused, over HTTP, with their own sessions. */

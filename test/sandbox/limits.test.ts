@@ -74,6 +74,15 @@ describe('an invocation that does not keep to its bounds', () => {
     expect(await value(script, 'run', [], { group: 'flight' })).toBe(36);
   });
 
+  it('can end after a flood of its own, of which the rest is dropped', async () => {
+    let lines = 0;
+    const script = moduleScript(
+      "run() { for (let line = 0; line < 5_000; line++) this.logInfo('flood'); return 'ended'; }",
+    );
+    expect(await value(script, 'run', [], { group: 'flood', onNotify: () => lines++ })).toBe('ended');
+    expect(lines).toBeLessThanOrEqual(1_000);
+  });
+
   it('cannot send or return too much at once', async () => {
     const script = moduleScript(
       "async send() { await this.crypt.encryptString('x'.repeat(2_000_000)); } give() { return 'x'.repeat(5_000_000); }",

@@ -1,7 +1,7 @@
 /** http: requests to granted hosts only. The host parses the URL itself, resolves once, and connects to the address it checked. */
 import * as v from 'valibot';
 import { capability } from '../capability.ts';
-import { HostPatternText, patternCovers, settingsReference } from '../host-pattern.ts';
+import { hostInWords, HostPatternText, patternCovers } from '../host-pattern.ts';
 import { LIMITS } from '../limits.ts';
 import { op } from '../op.ts';
 
@@ -9,13 +9,6 @@ export const HTTP_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'O
 export const Headers = v.array(v.tuple([v.string(), v.string()]));
 /** A body as text, or as base64 when it is no text. */
 export const Body = v.union([v.object({ text: v.string() }), v.object({ base64: v.string() })]);
-
-function hostWords(host: string): string {
-  const field = settingsReference(host);
-  return field === undefined
-    ? `Send requests to ${host}.`
-    : `Send requests to the address you enter in its setting “${field}”.`;
-}
 
 export const http = capability({
   title: 'Network requests',
@@ -28,7 +21,7 @@ export const http = capability({
       doc: 'host[:port] patterns; https unless http:// is written; {settings.field} for an address from the settings.',
       risk: 'medium',
       item: HostPatternText,
-      words: hostWords,
+      words: (host: string) => `Send requests to ${hostInWords(host)}.`,
       covers: patternCovers,
     },
     methods: {

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 import { capability } from '../capability.ts';
 import type { NamedEntry } from '../grant.ts';
+import { hostInWords } from '../host-pattern.ts';
 import { LIMITS } from '../limits.ts';
 import { op } from '../op.ts';
 
@@ -21,7 +22,7 @@ export const secrets = capability({
       doc: 'Secrets by name, each with a title and the hosts it may be sent to.',
       risk: 'medium',
       words: (_name: string, entry: NamedEntry) =>
-        `Use “${entry.title}”, sent only to ${entry.hosts.length === 0 ? 'nobody' : entry.hosts.join(', ')}. It never sees the value.`,
+        `Use “${entry.title}”, sent only to ${entry.hosts.map(hostInWords).join(' and ') || 'nobody'}. It never sees the value.`,
     },
   },
   ops: {

@@ -29,6 +29,11 @@ export const steps = capability({
       v.object({ name: StepName, value: v.optional(v.unknown()) }),
       v.object({}),
     ),
+    fail: op(
+      'The step’s function failed. Recorded answers that were errors (400 and above) are forgotten, with all after them, so that the next run asks again; good answers stay.',
+      v.object({ name: StepName }),
+      v.object({}),
+    ),
     /** The step's own check found that the request had no effect: it may be sent again. */
     restart: op(
       'Clears what is in doubt, so that the step runs again.',

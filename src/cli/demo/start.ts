@@ -1,6 +1,7 @@
 /** `bulkhead start --demo` (npm start): the server with a seeded host and a fake cloud, on loopback, with random passwords that are printed. */
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { type FakeCloud, spawnFakeCloud } from '../../fakecloud/spawn.ts';
+import type { FakeCloudOptions } from '../../fakecloud/options.ts';
 import { startServer, type Server, type ServerOptions } from '../../main.ts';
 import { publishModules, seedAccounts } from './seed.ts';
 import { type DemoState, readDemoState, writeDemoState } from './state.ts';
@@ -14,8 +15,14 @@ export interface Demo {
   close(): Promise<void>;
 }
 
-/** @throws HostError for a demo that others could reach, or on a database that is not its own */
-export async function startDemo(options: ServerOptions): Promise<Demo> {
+/**
+ * @param cloudOptions other than the fake cloud's defaults, for example shorter delays
+ * @throws HostError for a demo that others could reach, or on a database that is not its own
+ */
+export async function startDemo(
+  options: ServerOptions,
+  cloudOptions: Partial<FakeCloudOptions> = {},
+): Promise<Demo> {
   if (!LOOPBACK.has(options.host))
     throw new HostError(
       'BAD_INPUT',
@@ -29,7 +36,7 @@ export async function startDemo(options: ServerOptions): Promise<Demo> {
   }
   console.log('Starting Bulkhead …');
   const state = await readDemoState(options.dataDir);
-  const cloud = await startCloud(state);
+  const cloud = await startCloud(state, cloudOptions);
   try {
     const kept: DemoState = {
       ...state,
@@ -56,8 +63,8 @@ export async function startDemo(options: ServerOptions): Promise<Demo> {
 }
 
 /** The fake cloud's own ports again, so that settings saved earlier still lead to it; any others if those are taken. */
-async function startCloud(state: DemoState): Promise<FakeCloud> {
-  const options = { cloudToken: state.cloud.token, controlToken: state.cloud.controlToken };
+async function startCloud(state: DemoState, more: Partial<FakeCloudOptions>): Promise<FakeCloud> {
+  const options = { ...more, cloudToken: state.cloud.token, controlToken: state.cloud.controlToken };
   try {
     return await spawnFakeCloud({ ...options, port: state.cloud.port, smtpPort: state.cloud.smtpPort });
   } catch {
