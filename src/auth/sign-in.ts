@@ -27,10 +27,21 @@ export type SignInResult =
 
 export type SignIn = (request: SignInRequest) => Promise<SignInResult>;
 
-export function createSignIn(db: Kysely<Tables>, sessions: Sessions, now: () => number): SignIn {
+/** Failures within AUTH_LIMITS.failureWindowMs after which a key has to wait. */
+export interface SignInLimits {
+  readonly failuresPerAccount: number;
+  readonly failuresPerAddress: number;
+}
+
+export function createSignIn(
+  db: Kysely<Tables>,
+  sessions: Sessions,
+  now: () => number,
+  limits: SignInLimits = AUTH_LIMITS,
+): SignIn {
   const window = { windowMs: AUTH_LIMITS.failureWindowMs, entries: AUTH_LIMITS.failureEntries };
-  const byAccount = failureLimit({ ...window, failures: AUTH_LIMITS.failuresPerAccount });
-  const byAddress = failureLimit({ ...window, failures: AUTH_LIMITS.failuresPerAddress });
+  const byAccount = failureLimit({ ...window, failures: limits.failuresPerAccount });
+  const byAddress = failureLimit({ ...window, failures: limits.failuresPerAddress });
 
   return async (request) => {
     const email = request.email.trim().toLowerCase().slice(0, 254);

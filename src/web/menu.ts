@@ -117,7 +117,9 @@ export async function adminMenu(input: AdminMenu): Promise<MenuEntry[]> {
     title: item.title,
     href: `${input.base}${item.path}`,
     icon: item.icon,
-    active: [item.path, ...(ALSO[item.path] ?? [])].some((path) => isActive(input.path, input.base, path)) && !modules.some((entry) => entry.active),
+    active:
+      [item.path, ...(ALSO[item.path] ?? [])].some((path) => isActive(input.path, input.base, path)) &&
+      !modules.some((entry) => entry.active),
     ...badges[item.path],
   }));
   return [...own, ...modules.map((entry, index) => (index === 0 ? { ...entry, heading: 'Modules' } : entry))];

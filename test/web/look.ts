@@ -18,7 +18,16 @@ import { PASSWORD, seed } from './support/seed.ts';
 const PORT = 4_173;
 const ORIGIN = `http://localhost:${PORT}`;
 const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
-const CHROMIUM_ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const CHROMIUM_ARGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 const MODULE_HTML = `<h1>Servers</h1><table><thead><tr><th>Name</th><th>Address</th><th>Status</th><th></th></tr></thead><tbody>
 <tr><td><a href="servers/1">web-1</a></td><td><code>203.0.113.7</code></td><td><span class="badge badge-success">running</span></td><td class="text-end"><form method="post" action="servers/1/reboot"><button class="btn btn-sm">Reboot</button></form></td></tr>
 <tr><td>web-2</td><td><code>203.0.113.9</code></td><td><span class="badge badge-warning">building</span></td><td></td></tr></tbody></table>
@@ -115,7 +124,10 @@ try {
   for (const [name, path] of OPERATOR_PAGES) await shoot(operator, name, path);
   const phone = await browser.newContext({ viewport: { width: 390, height: 800 }, colorScheme: 'dark' });
   const small = await signIn(phone, admin, 'olga@acme.test');
-  for (const [name, path] of ADMIN_PAGES.filter(([key]) => ['dashboard', 'modules', 'consent', 'service', 'module-page'].includes(key))) await shoot(small, `phone-${name}`, path);
+  for (const [name, path] of ADMIN_PAGES.filter(([key]) =>
+    ['dashboard', 'modules', 'consent', 'service', 'module-page'].includes(key),
+  ))
+    await shoot(small, `phone-${name}`, path);
 } finally {
   await browser.close();
   await new Promise((resolve) => setTimeout(resolve, 1_500));

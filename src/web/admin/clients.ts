@@ -88,7 +88,11 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
     const form = await checkForm(c, ClientForm);
     if (!form.ok) return newPage(c, form);
     try {
-      const { id } = await auth.createAccount({ kind: 'client', tenantId: c.get('tenant').id, ...form.value });
+      const { id } = await auth.createAccount({
+        kind: 'client',
+        tenantId: c.get('tenant').id,
+        ...form.value,
+      });
       return c.redirect(withNote(`${c.get('tenantBase')}/admin/clients/${id}`, 'client-created'), 303);
     } catch (error) {
       const errors = errorsOf(error);
@@ -103,7 +107,14 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
     const services = await db
       .selectFrom('services')
       .innerJoin('products', 'products.id', 'services.product_id')
-      .select(['services.id', 'services.name', 'services.status', 'services.provision_status', 'services.created_at', 'products.name as product'])
+      .select([
+        'services.id',
+        'services.name',
+        'services.status',
+        'services.provision_status',
+        'services.created_at',
+        'products.name as product',
+      ])
       .where('services.tenant_id', '=', c.get('tenant').id)
       .where('services.client_id', '=', client.id)
       .orderBy('services.created_at', 'desc')

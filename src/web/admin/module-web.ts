@@ -23,8 +23,13 @@ export function moduleWebPages(app: AccountApp, panel: Panel): void {
     if (route === undefined) throw new HostError('NOT_FOUND', 'The module has no such page.');
     const key = modulePermission(type, name, route.permission);
     if (!hasPermission(c.get('account').permissions, key))
-      throw new HostError('NOT_GRANTED', `Your role lacks "${key}". An admin can add it under Settings, Roles.`);
-    const entry = declared.sidebar.find(({ link, active_links }) => link === route.name || active_links.includes(route.name));
+      throw new HostError(
+        'NOT_GRANTED',
+        `Your role lacks "${key}". An admin can add it under Settings, Roles.`,
+      );
+    const entry = declared.sidebar.find(
+      ({ link, active_links }) => link === route.name || active_links.includes(route.name),
+    );
     const shown = v.parse(Shown, installation.manifest);
     const tenantBase = c.get('tenantBase');
     const prefix = `${tenantBase}/m/${installation.id}/page`;

@@ -11,10 +11,30 @@ import { installationOf, need, type InstallationRow } from '../need.ts';
 import { withNote } from '../notes.ts';
 import { accountPage, type Panel } from '../panel.ts';
 
-const PERIODS = ['one-time', 'hourly', 'daily', 'weekly', 'biweekly', 'monthly', 'quarterly', 'semiannually', 'annually', 'biennially', 'triennially'] as const;
+const PERIODS = [
+  'one-time',
+  'hourly',
+  'daily',
+  'weekly',
+  'biweekly',
+  'monthly',
+  'quarterly',
+  'semiannually',
+  'annually',
+  'biennially',
+  'triennially',
+] as const;
 const ProductForm = v.object({
-  name: v.pipe(v.string('A name is needed.'), v.trim(), v.minLength(1, 'A name is needed.'), v.maxLength(100, 'Use at most 100 characters.')),
-  description: v.optional(v.pipe(v.string(), v.trim(), v.maxLength(2_000, 'Use at most 2000 characters.')), ''),
+  name: v.pipe(
+    v.string('A name is needed.'),
+    v.trim(),
+    v.minLength(1, 'A name is needed.'),
+    v.maxLength(100, 'Use at most 100 characters.'),
+  ),
+  description: v.optional(
+    v.pipe(v.string(), v.trim(), v.maxLength(2_000, 'Use at most 2000 characters.')),
+    '',
+  ),
   active: v.optional(v.string()),
 });
 /** What the frame of a module's own page hands over: its inputs by name. */
@@ -27,13 +47,17 @@ interface PriceRow {
 }
 
 /** `price:{period}` and `setup:{period}`: an empty price means that the period is not offered. */
-function readPrices(form: RawForm, currency: string): { prices: PriceRow[]; errors: Record<string, string[]> } {
+function readPrices(
+  form: RawForm,
+  currency: string,
+): { prices: PriceRow[]; errors: Record<string, string[]> } {
   const errors: Record<string, string[]> = {};
   const amountOf = (name: string): number | undefined => {
     const text = form[name];
     if (typeof text !== 'string' || text.trim() === '') return undefined;
     const minor = minorUnits(text, currency);
-    if (minor === undefined) errors[name] = [`An amount in ${currency} is expected, for example ${majorText(1_250, currency)}.`];
+    if (minor === undefined)
+      errors[name] = [`An amount in ${currency} is expected, for example ${majorText(1_250, currency)}.`];
     return minor;
   };
   const prices = PERIODS.flatMap((period) => {
@@ -49,7 +73,8 @@ function frameData(form: RawForm): Record<string, unknown> {
   const text = form['frame_data'];
   if (typeof text !== 'string' || text === '') return {};
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), FrameData), text);
-  if (!parsed.success) throw new HostError('BAD_INPUT', 'The module’s page sent what cannot be read. Open the page anew.');
+  if (!parsed.success)
+    throw new HostError('BAD_INPUT', 'The module’s page sent what cannot be read. Open the page anew.');
   return parsed.output;
 }
 
@@ -75,8 +100,16 @@ function readProducts(panel: Panel, tenantId: string) {
       'products.description',
       'products.active',
       'modules.name as module',
-      e.selectFrom('services').select(sql<number>`count(*)::int`.as('n')).whereRef('services.product_id', '=', 'products.id').as('services'),
-      e.selectFrom('prices').select(sql<number>`min(amount_minor)::float8`.as('m')).whereRef('prices.product_id', '=', 'products.id').as('from_minor'),
+      e
+        .selectFrom('services')
+        .select(sql<number>`count(*)::int`.as('n'))
+        .whereRef('services.product_id', '=', 'products.id')
+        .as('services'),
+      e
+        .selectFrom('prices')
+        .select(sql<number>`min(amount_minor)::float8`.as('m'))
+        .whereRef('prices.product_id', '=', 'products.id')
+        .as('from_minor'),
     ])
     .where('products.tenant_id', '=', tenantId)
     .orderBy('products.name')
@@ -96,17 +129,29 @@ interface Existing {
   readonly active: boolean;
 }
 
-async function formPage(panel: Panel, c: AccountContext, installation: InstallationRow, existing: Existing | null, refused?: Refused) {
+async function formPage(
+  panel: Panel,
+  c: AccountContext,
+  installation: InstallationRow,
+  existing: Existing | null,
+  refused?: Refused,
+) {
   const tenant = c.get('tenant');
   const form = await panel.deps.catalog.productForm(installation.id, existing?.id ?? null);
   const stored =
-    existing === null ? [] : await panel.deps.db.selectFrom('prices').selectAll().where('product_id', '=', existing.id).execute();
+    existing === null
+      ? []
+      : await panel.deps.db.selectFrom('prices').selectAll().where('product_id', '=', existing.id).execute();
   const prices = PERIODS.map((period) => {
     const row = stored.find((price) => price.period === period);
     return {
       period,
-      amount: refused?.raw[`price:${period}`] ?? (row === undefined ? '' : majorText(row.amount_minor, tenant.currency)),
-      setup: refused?.raw[`setup:${period}`] ?? (row === undefined || row.setup_minor === 0 ? '' : majorText(row.setup_minor, tenant.currency)),
+      amount:
+        refused?.raw[`price:${period}`] ??
+        (row === undefined ? '' : majorText(row.amount_minor, tenant.currency)),
+      setup:
+        refused?.raw[`setup:${period}`] ??
+        (row === undefined || row.setup_minor === 0 ? '' : majorText(row.setup_minor, tenant.currency)),
     };
   });
   const isHtml = form.kind === 'html';
@@ -114,10 +159,15 @@ async function formPage(panel: Panel, c: AccountContext, installation: Installat
     title: existing === null ? 'New product' : existing.name,
     crumb: { href: `${c.get('tenantBase')}/admin/products`, title: 'Products' },
     action: existing === null ? `products/new?module=${installation.id}` : `products/${existing.id}`,
-    product: refused === undefined ? (existing ?? { name: '', description: '', active: true }) : { ...refused.raw, active: refused.raw['active'] === 'on' },
+    product:
+      refused === undefined
+        ? (existing ?? { name: '', description: '', active: true })
+        : { ...refused.raw, active: refused.raw['active'] === 'on' },
     installation,
     form: isHtml ? undefined : { ...form, values: { ...form.values, ...refused?.values } },
-    frame: isHtml ? `${c.get('tenantBase')}/m/${installation.id}/product/${existing?.id ?? 'new'}` : undefined,
+    frame: isHtml
+      ? `${c.get('tenantBase')}/m/${installation.id}/product/${existing?.id ?? 'new'}`
+      : undefined,
     framePages: `${c.get('tenantBase')}/m/${installation.id}`,
     frameErrors: isHtml && refused !== undefined ? JSON.stringify(refused.errors) : undefined,
     frameValues: isHtml && refused !== undefined ? JSON.stringify(refused.values) : undefined,
@@ -127,7 +177,12 @@ async function formPage(panel: Panel, c: AccountContext, installation: Installat
   return accountPage(panel, c, 'admin/product', data, refused === undefined ? 200 : 422);
 }
 
-async function save(panel: Panel, c: AccountContext, installation: InstallationRow, existing: Existing | null): Promise<Response> {
+async function save(
+  panel: Panel,
+  c: AccountContext,
+  installation: InstallationRow,
+  existing: Existing | null,
+): Promise<Response> {
   const tenant = c.get('tenant');
   const raw = await readForm(c);
   const form = await panel.deps.catalog.productForm(installation.id, existing?.id ?? null);
@@ -135,7 +190,8 @@ async function save(panel: Panel, c: AccountContext, installation: InstallationR
   const head = v.safeParse(ProductForm, { ...raw });
   const { prices, errors } = readPrices(raw, tenant.currency);
   if (!head.success) errors['name'] = [head.issues[0].message];
-  if (!head.success || Object.keys(errors).length > 0) return formPage(panel, c, installation, existing, { errors, raw, values });
+  if (!head.success || Object.keys(errors).length > 0)
+    return formPage(panel, c, installation, existing, { errors, raw, values });
   try {
     const result = await panel.deps.catalog.saveProduct({
       tenantId: tenant.id,
@@ -148,9 +204,17 @@ async function save(panel: Panel, c: AccountContext, installation: InstallationR
       prices,
       accountId: c.get('account').accountId,
     });
-    if (result.ok) return c.redirect(withNote(`${c.get('tenantBase')}/admin/products/${result.productId}`, 'product-saved'), 303);
+    if (result.ok)
+      return c.redirect(
+        withNote(`${c.get('tenantBase')}/admin/products/${result.productId}`, 'product-saved'),
+        303,
+      );
     const whole = result.message === undefined ? {} : { '': [result.message] };
-    return await formPage(panel, c, installation, existing, { errors: { ...whole, ...result.errors }, raw, values });
+    return await formPage(panel, c, installation, existing, {
+      errors: { ...whole, ...result.errors },
+      raw,
+      values,
+    });
   } catch (error) {
     const mistakes = errorsOf(error);
     if (mistakes === undefined) throw error;
@@ -178,11 +242,17 @@ export function productPages(app: AccountApp, panel: Panel): void {
   });
   app.post('/products/new', async (c) => {
     need(c, 'products.manage');
-    return save(panel, c, await installationOf(panel, c.get('tenant').id, idFrom(c.req.query('module'))), null);
+    return save(
+      panel,
+      c,
+      await installationOf(panel, c.get('tenant').id, idFrom(c.req.query('module'))),
+      null,
+    );
   });
 
   const moduleOf = (c: AccountContext, product: { installation_id: string | null }) => {
-    if (product.installation_id === null) throw new HostError('CONFLICT', 'This product’s module is uninstalled.');
+    if (product.installation_id === null)
+      throw new HostError('CONFLICT', 'This product’s module is uninstalled.');
     return installationOf(panel, c.get('tenant').id, product.installation_id);
   };
   app.get('/products/:id', async (c) => {

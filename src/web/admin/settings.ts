@@ -25,24 +25,61 @@ function knows(check: () => unknown): boolean {
 export const Timezone = v.pipe(
   v.string(),
   v.trim(),
-  v.check((zone) => knows(() => new Intl.DateTimeFormat('en', { timeZone: zone })), 'A time zone is expected, for example Europe/Warsaw.'),
+  v.check(
+    (zone) => knows(() => new Intl.DateTimeFormat('en', { timeZone: zone })),
+    'A time zone is expected, for example Europe/Warsaw.',
+  ),
 );
-export const Currency = v.pipe(v.string(), v.trim(), v.toUpperCase(), v.regex(/^[A-Z]{3}$/, 'Three letters are expected, for example EUR.'));
+export const Currency = v.pipe(
+  v.string(),
+  v.trim(),
+  v.toUpperCase(),
+  v.regex(/^[A-Z]{3}$/, 'Three letters are expected, for example EUR.'),
+);
 const TenantForm = v.object({
-  name: v.pipe(v.string(), v.trim(), v.minLength(1, 'A name is needed.'), v.maxLength(100, 'Use at most 100 characters.')),
-  locale: v.pipe(v.string(), v.trim(), v.check((tag) => knows(() => new Intl.Locale(tag)), 'A language tag is expected, for example en or pl-PL.')),
+  name: v.pipe(
+    v.string(),
+    v.trim(),
+    v.minLength(1, 'A name is needed.'),
+    v.maxLength(100, 'Use at most 100 characters.'),
+  ),
+  locale: v.pipe(
+    v.string(),
+    v.trim(),
+    v.check(
+      (tag) => knows(() => new Intl.Locale(tag)),
+      'A language tag is expected, for example en or pl-PL.',
+    ),
+  ),
   timezone: Timezone,
 });
-const RoleName = v.pipe(v.string(), v.trim(), v.minLength(1, 'A name is needed.'), v.maxLength(60, 'Use at most 60 characters.'));
+const RoleName = v.pipe(
+  v.string(),
+  v.trim(),
+  v.minLength(1, 'A name is needed.'),
+  v.maxLength(60, 'Use at most 60 characters.'),
+);
 const RoleForm = v.object({
   name: RoleName,
-  permission: v.optional(v.union([v.array(v.string()), v.pipe(v.string(), v.transform((one) => [one]))]), []),
+  permission: v.optional(
+    v.union([
+      v.array(v.string()),
+      v.pipe(
+        v.string(),
+        v.transform((one) => [one]),
+      ),
+    ]),
+    [],
+  ),
 });
 const AdminForm = v.object({
   email: Email,
   name: PersonName,
   role: v.pipe(v.string(), v.uuid('Choose a role.')),
-  password: v.pipe(v.string(), v.minLength(AUTH_LIMITS.passwordMinChars, `Use at least ${AUTH_LIMITS.passwordMinChars} characters.`)),
+  password: v.pipe(
+    v.string(),
+    v.minLength(AUTH_LIMITS.passwordMinChars, `Use at least ${AUTH_LIMITS.passwordMinChars} characters.`),
+  ),
 });
 
 interface Grantable {
@@ -63,7 +100,10 @@ async function grantable(panel: Panel, tenantId: string): Promise<Grantable[]> {
   const ofModules = rows.flatMap((row) => {
     const declared = v.safeParse(v.pick(Declaration, ['permissions']), row.declaration);
     const list = declared.success ? declared.output.permissions : [];
-    return list.map(({ key, name }) => ({ key: modulePermission(row.type, row.name, key), title: `${row.name}: ${name}` }));
+    return list.map(({ key, name }) => ({
+      key: modulePermission(row.type, row.name, key),
+      title: `${row.name}: ${name}`,
+    }));
   });
   return [...Object.entries(PANEL_PERMISSIONS).map(([key, title]) => ({ key, title })), ...ofModules];
 }
@@ -75,7 +115,11 @@ function readRoles(panel: Panel, tenantId: string) {
       'roles.id',
       'roles.name',
       'roles.permissions',
-      e.selectFrom('accounts').select(sql<number>`count(*)::int`.as('n')).whereRef('accounts.role_id', '=', 'roles.id').as('accounts'),
+      e
+        .selectFrom('accounts')
+        .select(sql<number>`count(*)::int`.as('n'))
+        .whereRef('accounts.role_id', '=', 'roles.id')
+        .as('accounts'),
     ])
     .where('tenant_id', '=', tenantId)
     .orderBy('name')
@@ -97,7 +141,8 @@ function readAdmins(panel: Panel, tenantId: string) {
 function mayHandOut(c: AccountContext, permissions: readonly string[]): void {
   const own = c.get('account').permissions;
   const beyond = permissions.find((key) => !hasPermission(own, key));
-  if (beyond !== undefined) throw new HostError('NOT_GRANTED', `Your own role lacks "${beyond}", so you cannot give it to another.`);
+  if (beyond !== undefined)
+    throw new HostError('NOT_GRANTED', `Your own role lacks "${beyond}", so you cannot give it to another.`);
 }
 
 export function settingsPages(app: AccountApp, panel: Panel): void {
@@ -106,10 +151,24 @@ export function settingsPages(app: AccountApp, panel: Panel): void {
   const page = async (c: AccountContext, errors: FormErrors = {}, values: object = {}) => {
     need(c, 'settings.manage');
     const tenantId = c.get('tenant').id;
-    const [roles, admins, keys] = await Promise.all([readRoles(panel, tenantId), readAdmins(panel, tenantId), grantable(panel, tenantId)]);
+    const [roles, admins, keys] = await Promise.all([
+      readRoles(panel, tenantId),
+      readAdmins(panel, tenantId),
+      grantable(panel, tenantId),
+    ]);
     const status = Object.keys(errors).length === 0 ? 200 : 422;
-    const tenant = await db.selectFrom('tenants').selectAll().where('id', '=', tenantId).executeTakeFirstOrThrow();
-    return accountPage(panel, c, 'admin/settings', { title: 'Settings', tenant, roles, admins, keys, errors, values }, status);
+    const tenant = await db
+      .selectFrom('tenants')
+      .selectAll()
+      .where('id', '=', tenantId)
+      .executeTakeFirstOrThrow();
+    return accountPage(
+      panel,
+      c,
+      'admin/settings',
+      { title: 'Settings', tenant, roles, admins, keys, errors, values },
+      status,
+    );
   };
   const home = (c: AccountContext) => `${c.get('tenantBase')}/admin/settings`;
 
@@ -156,7 +215,9 @@ export function settingsPages(app: AccountApp, panel: Panel): void {
 }
 
 function prefixed(prefix: string, errors: FormErrors): FormErrors {
-  return Object.fromEntries(Object.entries(errors).map(([key, texts]) => [key === '' ? '' : `${prefix}.${key}`, texts]));
+  return Object.fromEntries(
+    Object.entries(errors).map(([key, texts]) => [key === '' ? '' : `${prefix}.${key}`, texts]),
+  );
 }
 
 async function newRole(panel: Panel, tenantId: string, name: string, permissions: string[]): Promise<void> {
@@ -165,20 +226,36 @@ async function newRole(panel: Panel, tenantId: string, name: string, permissions
     .values({ tenant_id: tenantId, name, permissions })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'name']).doNothing())
     .executeTakeFirst();
-  if (result.numInsertedOrUpdatedRows === 0n) throw new HostError('CONFLICT', 'There is a role of this name already.');
+  if (result.numInsertedOrUpdatedRows === 0n)
+    throw new HostError('CONFLICT', 'There is a role of this name already.');
 }
 
 /** @throws NOT_GRANTED when it would take more from the role than one holds, CONFLICT when nobody could manage settings any more */
-async function changeRole(panel: Panel, c: AccountContext, id: string, name: string, permissions: string[]): Promise<void> {
+async function changeRole(
+  panel: Panel,
+  c: AccountContext,
+  id: string,
+  name: string,
+  permissions: string[],
+): Promise<void> {
   const { db, auth } = panel.deps;
   const tenantId = c.get('tenant').id;
   const role = (await readRoles(panel, tenantId)).find((row) => row.id === id);
   if (role === undefined) throw new HostError('NOT_FOUND', 'There is no such role.');
   mayHandOut(c, role.permissions);
-  const own = await db.selectFrom('accounts').select('role_id').where('id', '=', c.get('account').accountId).executeTakeFirst();
+  const own = await db
+    .selectFrom('accounts')
+    .select('role_id')
+    .where('id', '=', c.get('account').accountId)
+    .executeTakeFirst();
   if (own?.role_id === id && !hasPermission(permissions, 'settings.manage'))
     throw new HostError('CONFLICT', 'You cannot take "settings.manage" from your own role.');
-  await db.updateTable('roles').set({ name, permissions }).where('id', '=', id).where('tenant_id', '=', tenantId).execute();
+  await db
+    .updateTable('roles')
+    .set({ name, permissions })
+    .where('id', '=', id)
+    .where('tenant_id', '=', tenantId)
+    .execute();
   const holders = await db.selectFrom('accounts').select('id').where('role_id', '=', id).execute();
   for (const holder of holders) auth.sessions.forget(holder.id);
 }

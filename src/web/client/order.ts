@@ -33,7 +33,10 @@ export function orderPages(app: AccountApp, panel: Panel): void {
   const { billing, db } = panel.deps;
 
   app.get('/order', async (c) => {
-    const products = await onSale(panel, c.get('tenant').id).orderBy('products.name').limit(WEB_LIMITS.pageRows * 2).execute();
+    const products = await onSale(panel, c.get('tenant').id)
+      .orderBy('products.name')
+      .limit(WEB_LIMITS.pageRows * 2)
+      .execute();
     return accountPage(panel, c, 'client/order', { title: 'Order', products });
   });
 
@@ -43,11 +46,19 @@ export function orderPages(app: AccountApp, panel: Panel): void {
     if (product === undefined) throw new HostError('NOT_FOUND', 'This product is not on sale.');
     return product;
   };
-  const page = async (c: AccountContext, refused?: { errors: FormErrors; values: Record<string, unknown> }) => {
+  const page = async (
+    c: AccountContext,
+    refused?: { errors: FormErrors; values: Record<string, unknown> },
+  ) => {
     const product = await find(c);
     const [form, prices] = await Promise.all([
       billing.orderForm(product.id),
-      db.selectFrom('prices').selectAll().where('product_id', '=', product.id).orderBy('amount_minor').execute(),
+      db
+        .selectFrom('prices')
+        .selectAll()
+        .where('product_id', '=', product.id)
+        .orderBy('amount_minor')
+        .execute(),
     ]);
     const shown = refused === undefined ? form : { ...form, values: { ...form.values, ...refused.values } };
     const data = {
@@ -71,7 +82,13 @@ export function orderPages(app: AccountApp, panel: Panel): void {
     if (!form.success) return page(c, { errors: { period: ['Choose a period.'] }, values });
     const { accountId } = c.get('account');
     try {
-      const result = await billing.order({ clientId: accountId, productId: product.id, period: form.output.period, data: values, accountId });
+      const result = await billing.order({
+        clientId: accountId,
+        productId: product.id,
+        period: form.output.period,
+        data: values,
+        accountId,
+      });
       if (!result.ok) return await page(c, { errors: result.errors, values });
       return c.redirect(withNote(`${c.get('tenantBase')}/services/${result.serviceId}`, 'ordered'), 303);
     } catch (error) {

@@ -42,12 +42,17 @@ const WAITING: Readonly<Record<string, string>> = {
 
 export function clientServicePages(app: AccountApp, panel: Panel): void {
   app.get('/services', async (c) => {
-    const rows = await services(panel, c).orderBy('services.created_at', 'desc').limit(WEB_LIMITS.pageRows).execute();
+    const rows = await services(panel, c)
+      .orderBy('services.created_at', 'desc')
+      .limit(WEB_LIMITS.pageRows)
+      .execute();
     return accountPage(panel, c, 'client/services', { title: 'My services', services: rows });
   });
 
   app.get('/services/:id/:tab?', async (c) => {
-    const service = await services(panel, c).where('services.id', '=', idFrom(c.req.param('id'))).executeTakeFirst();
+    const service = await services(panel, c)
+      .where('services.id', '=', idFrom(c.req.param('id')))
+      .executeTakeFirst();
     if (service === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
     const declared = v.safeParse(v.pick(Declaration, ['tabs']), service.declaration);
     const usable = service.status === 'active' && service.module_status === 'active';
@@ -65,7 +70,9 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
       tab,
       frames,
       home,
-      waiting: WAITING[service.status] ?? (usable ? undefined : 'Your service’s pages are not available at the moment.'),
+      waiting:
+        WAITING[service.status] ??
+        (usable ? undefined : 'Your service’s pages are not available at the moment.'),
     });
   });
 }

@@ -14,7 +14,9 @@ const PATH = /^(?!.*(?:^|\/)\.)[\w@.-]+(?:\/[\w@.-]+)*$/;
 export function moduleAssets(app: Hono<RootEnv>, panel: Panel): void {
   app.get('/m/:version/assets/:path{.+}', async (c) => {
     const path = c.req.param('path');
-    const bytes = PATH.test(path) ? await panel.deps.modules.asset(idFrom(c.req.param('version')), path) : undefined;
+    const bytes = PATH.test(path)
+      ? await panel.deps.modules.asset(idFrom(c.req.param('version')), path)
+      : undefined;
     if (bytes === undefined) throw new HostError('NOT_FOUND', 'The module has no such file.');
     c.header('Content-Type', mediaType(path));
     c.header('Access-Control-Allow-Origin', '*');

@@ -41,7 +41,9 @@ export function framePolicy(panel: Panel, owner: FrameOwner): string {
 
 /** Wraps a module's HTML. A whole document of its own works too: its html, head and body tags are ignored by the parser here. */
 export function frameHtml(panel: Panel, versionId: string, html: string): string {
-  const body = html.replaceAll(ASSET_PLACEHOLDER, assetsPath(panel, versionId)).replace(/^\s*<!doctype[^>]*>/i, '');
+  const body = html
+    .replaceAll(ASSET_PLACEHOLDER, assetsPath(panel, versionId))
+    .replace(/^\s*<!doctype[^>]*>/i, '');
   return [
     '<!doctype html><html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">',
@@ -58,7 +60,13 @@ export function frameNotice(title: string, message: string): string {
 }
 
 /** Sends a frame's document with its headers. */
-export function sendFrame(panel: Panel, c: Context, owner: FrameOwner, html: string, status: 200 | 403 | 404 | 500 | 502 | 503 = 200): Response {
+export function sendFrame(
+  panel: Panel,
+  c: Context,
+  owner: FrameOwner,
+  html: string,
+  status: 200 | 403 | 404 | 500 | 502 | 503 = 200,
+): Response {
   c.header('Content-Security-Policy', framePolicy(panel, owner));
   c.header('Referrer-Policy', 'no-referrer');
   c.header('X-DNS-Prefetch-Control', 'off');

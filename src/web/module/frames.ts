@@ -28,7 +28,8 @@ const LeaveForm = v.object({ url: v.pipe(v.string(), v.maxLength(2_000)) });
 
 async function accountFor(panel: Panel, c: FrameContext, area: 'admin' | 'client'): Promise<SignedIn> {
   const account = await findAccount(panel, c, c.get('tenant').id, area);
-  if (account === undefined) throw new HostError('NOT_GRANTED', 'You are not signed in any more. Reload the page.');
+  if (account === undefined)
+    throw new HostError('NOT_GRANTED', 'You are not signed in any more. Reload the page.');
   return account;
 }
 
@@ -36,7 +37,8 @@ async function accountFor(panel: Panel, c: FrameContext, area: 'admin' | 'client
 async function callerFor(panel: Panel, c: FrameContext, area: 'admin' | 'client'): Promise<SignedIn> {
   const account = await accountFor(panel, c, area);
   const token = c.req.header(CSRF_HEADER) ?? '';
-  if (!sameText(token, account.csrfToken)) throw new HostError('NOT_GRANTED', 'This request was refused: its page is too old. Reload it.');
+  if (!sameText(token, account.csrfToken))
+    throw new HostError('NOT_GRANTED', 'This request was refused: its page is too old. Reload it.');
   return account;
 }
 
@@ -55,7 +57,11 @@ async function active(panel: Panel, c: FrameContext): Promise<InstallationRow> {
 }
 
 /** A service this account may see, with what its frames need. @throws NOT_FOUND, CONFLICT */
-async function serviceFor(panel: Panel, c: FrameContext, account: SignedIn): Promise<{ id: string; installation: InstallationRow }> {
+async function serviceFor(
+  panel: Panel,
+  c: FrameContext,
+  account: SignedIn,
+): Promise<{ id: string; installation: InstallationRow }> {
   if (account.kind === 'admin') requirePermission(account.permissions, 'services.view');
   let query = panel.deps.db
     .selectFrom('services')
@@ -66,7 +72,8 @@ async function serviceFor(panel: Panel, c: FrameContext, account: SignedIn): Pro
   const row = await query.executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
   const installation = await installationOf(panel, c.get('tenant').id, row.installation_id);
-  if (installation.status !== 'active') throw new HostError('CONFLICT', 'This service’s module is not enabled.');
+  if (installation.status !== 'active')
+    throw new HostError('CONFLICT', 'This service’s module is not enabled.');
   return { id: row.id, installation };
 }
 
@@ -96,11 +103,18 @@ export function moduleFrames(panel: Panel): Hono<TenantEnv> {
 function frameError(panel: Panel, c: FrameContext, error: unknown): Response {
   const known = error instanceof HostError && error.code !== 'INTERNAL' ? error : undefined;
   const id = c.get('requestId');
-  if (known === undefined) panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
+  if (known === undefined)
+    panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
   const message = known?.message ?? `Something went wrong on our side. Error number ${id}.`;
   const code = known?.code ?? 'INTERNAL';
   if (isCall(c)) return c.json({ error: { code, message, id } }, statusOf(code));
-  return sendFrame(panel, c, { origin: c.get('origin') ?? '', versionId: NO_VERSION }, frameNotice('This page could not be shown', message), 502);
+  return sendFrame(
+    panel,
+    c,
+    { origin: c.get('origin') ?? '', versionId: NO_VERSION },
+    frameNotice('This page could not be shown', message),
+    502,
+  );
 }
 
 function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
@@ -113,8 +127,19 @@ function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
     const installation = await active(panel, c);
     const path = c.req.param('path');
     const request = await moduleRequest(c, { url: seenUrl(c, installation, path), headers: 'browser' });
-    const response = await modules.adminPage({ installationId: installation.id, path, request, account: caller(account, 'admin') });
-    return showInFrame(panel, c, owner(c, installation), response, `${c.get('tenantBase')}/m/${installation.id}/page/`);
+    const response = await modules.adminPage({
+      installationId: installation.id,
+      path,
+      request,
+      account: caller(account, 'admin'),
+    });
+    return showInFrame(
+      panel,
+      c,
+      owner(c, installation),
+      response,
+      `${c.get('tenantBase')}/m/${installation.id}/page/`,
+    );
   });
 
   app.all('/:installation/call/:path{.+}', async (c) => {
@@ -122,7 +147,12 @@ function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
     const installation = await active(panel, c);
     const path = c.req.param('path');
     const request = await moduleRequest(c, { url: seenUrl(c, installation, path), headers: 'browser' });
-    const response = await modules.adminPage({ installationId: installation.id, path, request, account: caller(account, 'admin') });
+    const response = await modules.adminPage({
+      installationId: installation.id,
+      path,
+      request,
+      account: caller(account, 'admin'),
+    });
     return tellBridge(panel, c, owner(c, installation), response);
   });
 
@@ -132,8 +162,18 @@ function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
     const installation = await active(panel, c);
     const product = c.req.param('product');
     const productId = product === 'new' ? null : await ownProduct(panel, c, idFrom(product), installation.id);
-    const response = await modules.productPage({ installationId: installation.id, productId, account: caller(account, 'admin') });
-    return showInFrame(panel, c, owner(c, installation), response, `${c.get('tenantBase')}/m/${installation.id}/page/`);
+    const response = await modules.productPage({
+      installationId: installation.id,
+      productId,
+      account: caller(account, 'admin'),
+    });
+    return showInFrame(
+      panel,
+      c,
+      owner(c, installation),
+      response,
+      `${c.get('tenantBase')}/m/${installation.id}/page/`,
+    );
   });
 
   app.post('/:installation/leave', async (c) => {
@@ -142,7 +182,12 @@ function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
   });
 }
 
-async function ownProduct(panel: Panel, c: FrameContext, productId: string, installationId: string): Promise<string> {
+async function ownProduct(
+  panel: Panel,
+  c: FrameContext,
+  productId: string,
+  installationId: string,
+): Promise<string> {
   const row = await panel.deps.db
     .selectFrom('products')
     .select('id')
@@ -162,7 +207,8 @@ async function mayLeave(panel: Panel, c: FrameContext, installationId: string): 
 
 function serviceFrames(app: Hono<TenantEnv>, panel: Panel, area: 'admin' | 'client', prefix: string): void {
   const { modules } = panel.deps;
-  const pages = (c: FrameContext, serviceId: string): string => `${c.get('tenantBase')}/m${prefix}/${serviceId}/`;
+  const pages = (c: FrameContext, serviceId: string): string =>
+    `${c.get('tenantBase')}/m${prefix}/${serviceId}/`;
 
   app.post(`${prefix}/:service/leave`, async (c) => {
     const account = await callerFor(panel, c, area);
@@ -192,7 +238,12 @@ function serviceFrames(app: Hono<TenantEnv>, panel: Panel, area: 'admin' | 'clie
     const tab = declaredTab(installation, c.req.param('tab'));
     const url = `${c.get('origin')}/services/${id}/${tab}${new URL(c.req.url).search}`;
     const request = await moduleRequest(c, { url, headers: 'browser' });
-    const response = await modules.clientCall({ serviceId: id, tab, request, account: caller(account, area) });
+    const response = await modules.clientCall({
+      serviceId: id,
+      tab,
+      request,
+      account: caller(account, area),
+    });
     return tellBridge(panel, c, owner(c, installation), response);
   });
 }

@@ -12,7 +12,11 @@ export function uriMatches(uri: string, path: string): boolean {
 }
 
 /** An exact route goes before one with parameters, as its author means it. */
-export function matchRoute(routes: readonly Route[], method: Route['method'], path: string): Route | undefined {
+export function matchRoute(
+  routes: readonly Route[],
+  method: Route['method'],
+  path: string,
+): Route | undefined {
   const fitting = routes.filter((route) => route.method === method && uriMatches(route.uri, path));
   return fitting.find((route) => !route.uri.includes('{')) ?? fitting[0];
 }

@@ -12,6 +12,12 @@ import type { Panel } from '../panel.ts';
 import { moduleRequest } from './request.ts';
 
 const HOOK_ID = /^[A-Za-z0-9_-]{20,80}$/;
+const TYPES = {
+  html: 'text/html; charset=utf-8',
+  json: 'application/json',
+  text: 'text/plain; charset=utf-8',
+  bytes: 'application/octet-stream',
+} as const;
 const MINUTE_MS = 60_000;
 
 /** Counts in windows of a minute; knows a bounded number of keys. */
@@ -61,23 +67,18 @@ function bodyStatus(status: number): number {
 }
 
 function reply(response: ModuleResponse): Response {
-  const headers = new Headers({ 'Content-Security-Policy': "sandbox; default-src 'none'" });
+  if (response.kind === 'redirect') throw new HostError('BAD_OUTPUT', 'A webhook cannot redirect.');
   const status = bodyStatus(response.status);
-  const bodyless = status === 204 || status === 304;
-  switch (response.kind) {
-    case 'html':
-      headers.set('Content-Type', 'text/html; charset=utf-8');
-      return new Response(bodyless ? null : response.html, { status, headers });
-    case 'json':
-      headers.set('Content-Type', 'application/json');
-      return new Response(bodyless ? null : JSON.stringify(response.body ?? null), { status, headers });
-    case 'text':
-      headers.set('Content-Type', 'text/plain; charset=utf-8');
-      return new Response(bodyless ? null : response.text, { status, headers });
-    case 'bytes':
-      headers.set('Content-Type', 'application/octet-stream');
-      return new Response(bodyless ? null : Buffer.from(response.base64, 'base64'), { status, headers });
-    case 'redirect':
-      throw new HostError('BAD_OUTPUT', 'A webhook cannot redirect.');
-  }
+  const headers = {
+    'Content-Type': TYPES[response.kind],
+    'Content-Security-Policy': "sandbox; default-src 'none'",
+  };
+  return new Response(status === 204 || status === 304 ? null : bodyOf(response), { status, headers });
+}
+
+function bodyOf(response: Exclude<ModuleResponse, { kind: 'redirect' }>): string | Uint8Array<ArrayBuffer> {
+  if (response.kind === 'html') return response.html;
+  if (response.kind === 'text') return response.text;
+  if (response.kind === 'json') return JSON.stringify(response.body ?? null);
+  return new Uint8Array(Buffer.from(response.base64, 'base64'));
 }

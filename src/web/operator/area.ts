@@ -26,7 +26,8 @@ export function operatorArea(panel: Panel): Hono<RootEnv> {
   const pages = new Hono<OperatorEnv>();
   pages.use(requireOperator(panel));
   pages.get('/', (c) => c.redirect(`${base}/tenants`));
-  for (const register of [tenantPages, packagePages, runnersPage, operatorProfilePages]) register(pages, panel);
+  for (const register of [tenantPages, packagePages, runnersPage, operatorProfilePages])
+    register(pages, panel);
   area.route('/', pages);
   return area;
 }

@@ -14,11 +14,20 @@ const OperatorForm = v.object({ email: Email, name: PersonName, password: v.stri
 export function firstOperatorPages(app: Hono<RootEnv>, panel: Panel): void {
   const { operatorLinks } = panel.deps.auth;
   const page = (c: Context<RootEnv>, errors: FormErrors = {}, values: RawForm = {}) =>
-    plainPage(panel, c, 'operator/first', { title: 'First operator', errors, values }, Object.keys(errors).length === 0 ? 200 : 422);
+    plainPage(
+      panel,
+      c,
+      'operator/first',
+      { title: 'First operator', errors, values },
+      Object.keys(errors).length === 0 ? 200 : 422,
+    );
 
   app.get('/first/:token', async (c) => {
     if (!(await operatorLinks.valid(c.req.param('token'))))
-      throw new HostError('NOT_FOUND', 'This link was used, or is too old. Start the server anew for another one.');
+      throw new HostError(
+        'NOT_FOUND',
+        'This link was used, or is too old. Start the server anew for another one.',
+      );
     // The token stands in the address: no other page may learn it.
     c.header('Referrer-Policy', 'same-origin');
     return page(c);

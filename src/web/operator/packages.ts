@@ -36,14 +36,21 @@ function versions(panel: Panel) {
       'modules.name',
       'publishers.fingerprint',
       'packages.size_bytes',
-      e.selectFrom('installations').select(sql<number>`count(*)::int`.as('n')).whereRef('installations.version_id', '=', 'module_versions.id').as('used_by'),
+      e
+        .selectFrom('installations')
+        .select(sql<number>`count(*)::int`.as('n'))
+        .whereRef('installations.version_id', '=', 'module_versions.id')
+        .as('used_by'),
     ]);
 }
 
 /** The manifest's wishes in words; it is stored as the module wrote it, or parsed. */
 function wishes(manifest: unknown): { text: string; risk: Risk; reason: string }[] {
   const stored = v.safeParse(v.object({ permissions: v.unknown() }), manifest);
-  const asks = stored.success && stored.output.permissions !== undefined ? parsePermissions(stored.output.permissions, capabilities) : [];
+  const asks =
+    stored.success && stored.output.permissions !== undefined
+      ? parsePermissions(stored.output.permissions, capabilities)
+      : [];
   return asks.map((ask) => ({ ...wordsOf(ask, capabilities), reason: ask.reason }));
 }
 
@@ -60,7 +67,11 @@ export function packagePages(app: OperatorApp, panel: Panel): void {
       .offset(rowsFrom(page))
       .execute();
     const shown = paged(c.req.url, page, rows);
-    return operatorPage(panel, c, 'operator/packages', { title: 'Packages', versions: shown.rows, paging: shown.paging });
+    return operatorPage(panel, c, 'operator/packages', {
+      title: 'Packages',
+      versions: shown.rows,
+      paging: shown.paging,
+    });
   });
 
   app.post('/packages', async (c) => {
@@ -72,7 +83,9 @@ export function packagePages(app: OperatorApp, panel: Panel): void {
   });
 
   app.get('/packages/:id', async (c) => {
-    const version = await versions(panel).where('module_versions.id', '=', idFrom(c.req.param('id'))).executeTakeFirst();
+    const version = await versions(panel)
+      .where('module_versions.id', '=', idFrom(c.req.param('id')))
+      .executeTakeFirst();
     if (version === undefined) throw new HostError('NOT_FOUND', 'There is no such version.');
     return operatorPage(panel, c, 'operator/package', {
       title: `${version.name} ${version.version}`,

@@ -9,7 +9,11 @@ export function runnersPage(app: OperatorApp, panel: Panel): void {
     const tenants =
       groups.length === 0
         ? []
-        : await panel.deps.db.selectFrom('tenants').select(['id', 'name']).where('id', 'in', groups).execute();
+        : await panel.deps.db
+            .selectFrom('tenants')
+            .select(['id', 'name'])
+            .where('id', 'in', groups)
+            .execute();
     const names = new Map(tenants.map(({ id, name }) => [id, name]));
     const rows = runners.map((runner) => ({ ...runner, name: names.get(runner.group) ?? runner.group }));
     return operatorPage(panel, c, 'operator/runners', {

@@ -11,15 +11,28 @@ import { checkForm, errorsOf, idFrom, readForm, type RawForm } from '../forms.ts
 import { withNote } from '../notes.ts';
 import { operatorPage, type Panel } from '../panel.ts';
 
-const Named = v.pipe(v.string(), v.trim(), v.minLength(1, 'A name is needed.'), v.maxLength(100, 'Use at most 100 characters.'));
+const Named = v.pipe(
+  v.string(),
+  v.trim(),
+  v.minLength(1, 'A name is needed.'),
+  v.maxLength(100, 'Use at most 100 characters.'),
+);
 const TenantForm = v.object({
-  slug: v.pipe(v.string(), v.trim(), v.toLowerCase(), v.regex(/^[a-z][a-z0-9-]{1,30}$/, 'Small letters, digits and "-", for example "acme".')),
+  slug: v.pipe(
+    v.string(),
+    v.trim(),
+    v.toLowerCase(),
+    v.regex(/^[a-z][a-z0-9-]{1,30}$/, 'Small letters, digits and "-", for example "acme".'),
+  ),
   name: Named,
   currency: Currency,
   timezone: Timezone,
   admin_name: PersonName,
   admin_email: Email,
-  admin_password: v.pipe(v.string(), v.minLength(AUTH_LIMITS.passwordMinChars, `Use at least ${AUTH_LIMITS.passwordMinChars} characters.`)),
+  admin_password: v.pipe(
+    v.string(),
+    v.minLength(AUTH_LIMITS.passwordMinChars, `Use at least ${AUTH_LIMITS.passwordMinChars} characters.`),
+  ),
 });
 const Egress = v.array(v.object({ cidr: v.string(), port: v.number() }));
 const EGRESS_LINE = /^(\S+)\s+(\d{1,5})$/;
@@ -32,8 +45,16 @@ function readTenants(panel: Panel) {
       'slug',
       'name',
       'created_at',
-      e.selectFrom('installations').select(sql<number>`count(*)::int`.as('n')).whereRef('installations.tenant_id', '=', 'tenants.id').as('modules'),
-      e.selectFrom('services').select(sql<number>`count(*)::int`.as('n')).whereRef('services.tenant_id', '=', 'tenants.id').as('services'),
+      e
+        .selectFrom('installations')
+        .select(sql<number>`count(*)::int`.as('n'))
+        .whereRef('installations.tenant_id', '=', 'tenants.id')
+        .as('modules'),
+      e
+        .selectFrom('services')
+        .select(sql<number>`count(*)::int`.as('n'))
+        .whereRef('services.tenant_id', '=', 'tenants.id')
+        .as('services'),
       e
         .selectFrom('usage_minutes')
         .innerJoin('installations', 'installations.id', 'usage_minutes.installation_id')
@@ -49,11 +70,15 @@ function readTenants(panel: Panel) {
 
 /** Lines of 'cidr port'. */
 function egressLines(text: string): { allow: { cidr: string; port: number }[]; errors: string[] } {
-  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   const errors: string[] = [];
   const allow = lines.flatMap((line) => {
     const match = EGRESS_LINE.exec(line);
-    if (match?.[1] === undefined) errors.push(`"${line}": a range and a port are expected, for example "10.0.0.0/24 8443".`);
+    if (match?.[1] === undefined)
+      errors.push(`"${line}": a range and a port are expected, for example "10.0.0.0/24 8443".`);
     return match?.[1] === undefined ? [] : [{ cidr: match[1], port: Number(match[2]) }];
   });
   return { allow, errors };
@@ -66,11 +91,21 @@ export function tenantPages(app: OperatorApp, panel: Panel): void {
 
   app.get('/tenants', async (c) => {
     const rows = await readTenants(panel);
-    return operatorPage(panel, c, 'operator/tenants', { title: 'Tenants', tenants: rows, root: panel.site.base });
+    return operatorPage(panel, c, 'operator/tenants', {
+      title: 'Tenants',
+      tenants: rows,
+      root: panel.site.base,
+    });
   });
 
   const newPage = (c: OperatorContext, errors: FormErrors = {}, values: RawForm = {}) =>
-    operatorPage(panel, c, 'operator/tenant-new', { title: 'New tenant', crumb, errors, values }, Object.keys(errors).length === 0 ? 200 : 422);
+    operatorPage(
+      panel,
+      c,
+      'operator/tenant-new',
+      { title: 'New tenant', crumb, errors, values },
+      Object.keys(errors).length === 0 ? 200 : 422,
+    );
   app.get('/tenants/new', (c) => newPage(c));
   app.post('/tenants/new', async (c) => {
     const form = await checkForm(c, TenantForm);
@@ -78,7 +113,10 @@ export function tenantPages(app: OperatorApp, panel: Panel): void {
     const { admin_name, admin_email, admin_password, ...tenant } = form.value;
     const typed = { ...tenant, admin_name, admin_email };
     try {
-      const result = await tenants.create({ ...tenant, admin: { name: admin_name, email: admin_email, password: admin_password } });
+      const result = await tenants.create({
+        ...tenant,
+        admin: { name: admin_name, email: admin_email, password: admin_password },
+      });
       if (!result.ok) return await newPage(c, result.errors, typed);
       return c.redirect(withNote(`${home}/${result.tenantId}`, 'tenant-created'), 303);
     } catch (error) {
@@ -89,12 +127,23 @@ export function tenantPages(app: OperatorApp, panel: Panel): void {
   });
 
   const page = async (c: OperatorContext, errors: FormErrors = {}, typed?: string) => {
-    const tenant = await db.selectFrom('tenants').selectAll().where('id', '=', idFrom(c.req.param('id'))).executeTakeFirst();
+    const tenant = await db
+      .selectFrom('tenants')
+      .selectAll()
+      .where('id', '=', idFrom(c.req.param('id')))
+      .executeTakeFirst();
     if (tenant === undefined) throw new HostError('NOT_FOUND', 'There is no such tenant.');
     const stored = v.safeParse(Egress, tenant.egress_allow);
-    const egress = typed ?? (stored.success ? stored.output.map(({ cidr, port }) => `${cidr} ${port}`).join('\n') : '');
+    const egress =
+      typed ?? (stored.success ? stored.output.map(({ cidr, port }) => `${cidr} ${port}`).join('\n') : '');
     const [admins, modules] = await Promise.all([
-      db.selectFrom('accounts').select(['id', 'name', 'email']).where('tenant_id', '=', tenant.id).where('kind', '=', 'admin').orderBy('name').execute(),
+      db
+        .selectFrom('accounts')
+        .select(['id', 'name', 'email'])
+        .where('tenant_id', '=', tenant.id)
+        .where('kind', '=', 'admin')
+        .orderBy('name')
+        .execute(),
       db
         .selectFrom('installations')
         .innerJoin('modules', 'modules.id', 'installations.module_id')
@@ -104,7 +153,16 @@ export function tenantPages(app: OperatorApp, panel: Panel): void {
         .orderBy('modules.name')
         .execute(),
     ]);
-    const data = { title: tenant.name, crumb, tenant, admins, modules, egress, errors, root: panel.site.base };
+    const data = {
+      title: tenant.name,
+      crumb,
+      tenant,
+      admins,
+      modules,
+      egress,
+      errors,
+      root: panel.site.base,
+    };
     return operatorPage(panel, c, 'operator/tenant', data, Object.keys(errors).length === 0 ? 200 : 422);
   };
   app.get('/tenants/:id', (c) => page(c));

@@ -21,7 +21,8 @@
 
     /** A path below the module's pages, or undefined: absolute addresses of the guide's form are understood too. */
     function inside(href, from) {
-      if (typeof href !== 'string' || /^[a-z][a-z0-9+.-]*:/i.test(href) || href.startsWith('//')) return undefined;
+      if (typeof href !== 'string' || /^[a-z][a-z0-9+.-]*:/i.test(href) || href.startsWith('//'))
+        return undefined;
       const short = href.replace(/^\/admin\/modules\/[^/]+\/[^/]+\//, '');
       const base = from === 'page' && short === href ? current : new URL(pages, location.href);
       const url = URL.parse(short, base);
@@ -56,18 +57,30 @@
     async function leave(url) {
       const target = URL.parse(url);
       if (target === null || !/^https?:$/.test(target.protocol)) return;
-      const headers = { 'content-type': 'application/json', accept: 'application/json', 'x-csrf-token': csrf };
-      const response = await fetch(`${home}leave`, { method: 'POST', headers, body: JSON.stringify({ url: target.href }) });
+      const headers = {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        'x-csrf-token': csrf,
+      };
+      const response = await fetch(`${home}leave`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ url: target.href }),
+      });
       const { allowed } = await response.json();
       if (allowed !== true) {
         await globalThis.bulkheadAsk(`This module may not send you to ${target.host}.`, 'Close');
         return;
       }
-      if (await globalThis.bulkheadAsk(`This module wants to open ${target.origin}. Go there?`, 'Open')) window.open(target.href, '_blank', 'noopener,noreferrer');
+      if (await globalThis.bulkheadAsk(`This module wants to open ${target.origin}. Go there?`, 'Open'))
+        window.open(target.href, '_blank', 'noopener,noreferrer');
     }
 
     function save(data, name) {
-      const bytes = data.kind === 'bytes' ? Uint8Array.from(atob(data.base64), (character) => character.charCodeAt(0)) : (data.text ?? JSON.stringify(data.body ?? null));
+      const bytes =
+        data.kind === 'bytes'
+          ? Uint8Array.from(atob(data.base64), (character) => character.charCodeAt(0))
+          : (data.text ?? JSON.stringify(data.body ?? null));
       const link = document.createElement('a');
       link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
       link.download = (name || data.filename || 'file').replace(/[^\w.() -]/g, '_').slice(0, 120);
@@ -88,7 +101,10 @@
 
     /** An answer that is no page, after a form: said by the panel, and the frame shows its present page anew. */
     async function plain(data) {
-      const message = data.kind === 'json' ? (data.body?.message ?? (data.body?.success === false ? 'It did not work.' : 'Done.')) : data.text;
+      const message =
+        data.kind === 'json'
+          ? (data.body?.message ?? (data.body?.success === false ? 'It did not work.' : 'Done.'))
+          : data.text;
       await globalThis.bulkheadAsk(String(message), 'Close');
       frame.src = current.href;
       return '';
@@ -96,15 +112,21 @@
 
     const handlers = {
       height: ({ height }) => {
-        if (Number.isFinite(height)) frame.style.height = `${Math.min(Math.max(height, MIN_HEIGHT), MAX_HEIGHT)}px`;
+        if (Number.isFinite(height))
+          frame.style.height = `${Math.min(Math.max(height, MIN_HEIGHT), MAX_HEIGHT)}px`;
       },
       call: async ({ id, path, method, text, contentType }) => {
         try {
           const target = path === '' ? '' : inside(path, 'root');
-          if (target === undefined || !METHODS.has(method)) throw Object.assign(new Error('This is no address of the module.'), { code: 'NOT_FOUND' });
+          if (target === undefined || !METHODS.has(method))
+            throw Object.assign(new Error('This is no address of the module.'), { code: 'NOT_FOUND' });
           port.postMessage({ type: 'reply', id, reply: await request(target, method, text, contentType) });
         } catch (error) {
-          port.postMessage({ type: 'reply', id, error: { code: error.code ?? 'HTTP_FAILED', message: String(error.message) } });
+          port.postMessage({
+            type: 'reply',
+            id,
+            error: { code: error.code ?? 'HTTP_FAILED', message: String(error.message) },
+          });
         }
       },
       navigate: ({ href, from }) => {
@@ -112,7 +134,10 @@
         if (path !== undefined) navigate(path);
       },
       submit: async ({ href, method, fields }) => {
-        const path = href === '' ? current.pathname.slice(pages.length) + (method === 'GET' ? '' : current.search) : inside(href, 'page');
+        const path =
+          href === ''
+            ? current.pathname.slice(pages.length) + (method === 'GET' ? '' : current.search)
+            : inside(href, 'page');
         if (path === undefined || !METHODS.has(method)) return;
         if (method === 'GET') return navigate(`${path.split('?')[0]}?${fields}`);
         try {
@@ -128,7 +153,8 @@
       leave: ({ url }) => leave(String(url)),
       loaded: () => {
         const form = document.querySelector('form[data-frame-form] [data-frame-data]');
-        if (form !== null) port.postMessage({ type: 'fill', values: parse(form.value), errors: parse(form.dataset.errors) });
+        if (form !== null)
+          port.postMessage({ type: 'fill', values: parse(form.value), errors: parse(form.dataset.errors) });
       },
       collected: ({ data }) => collected?.(data),
     };
@@ -151,14 +177,21 @@
       port?.close();
       const channel = new MessageChannel();
       port = channel.port1;
-      port.onmessage = ({ data }) => {
+      port.addEventListener('message', ({ data }) => {
         if (typeof data !== 'object' || data === null || !Object.hasOwn(handlers, data.type)) return;
         Promise.resolve(handlers[data.type](data)).catch(() => undefined);
-      };
+      });
+      port.start();
       /* The frame's origin is opaque: there is no other target to name, and the window itself was compared above. */
-      frame.contentWindow.postMessage({ type: 'connect', theme: document.documentElement.dataset.bsTheme ?? 'light' }, '*', [channel.port2]);
+      frame.contentWindow.postMessage(
+        { type: 'connect', theme: document.documentElement.dataset.bsTheme ?? 'light' },
+        '*',
+        [channel.port2],
+      );
     });
-    document.addEventListener('bulkhead:theme', (event) => port?.postMessage({ type: 'theme', theme: event.detail }));
+    document.addEventListener('bulkhead:theme', (event) =>
+      port?.postMessage({ type: 'theme', theme: event.detail }),
+    );
   }
 
   function parse(text) {

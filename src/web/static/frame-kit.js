@@ -35,8 +35,10 @@
   const encode = (body) => {
     if (body === undefined || body === null) return {};
     if (typeof body === 'string') return { text: body, type: 'text/plain;charset=UTF-8' };
-    if (body instanceof URLSearchParams) return { text: body.toString(), type: 'application/x-www-form-urlencoded' };
-    if (body instanceof FormData) return encode(new URLSearchParams([...body].filter(([, value]) => typeof value === 'string')));
+    if (body instanceof URLSearchParams)
+      return { text: body.toString(), type: 'application/x-www-form-urlencoded' };
+    if (body instanceof FormData)
+      return encode(new URLSearchParams([...body].filter(([, value]) => typeof value === 'string')));
     return { text: JSON.stringify(body), type: 'application/json' };
   };
 
@@ -49,17 +51,33 @@
 
   const panel = {
     theme: 'light',
-    async fetch(path = '', options = {}) {
+    async fetch(path, options = {}) {
       const { text, type } = encode(options.body);
       const headers = new Headers(options.headers);
       const method = (options.method ?? 'GET').toUpperCase();
-      return answer(await call({ type: 'call', path: String(path), method, text, contentType: headers.get('content-type') ?? type }));
+      return answer(
+        await call({
+          type: 'call',
+          path: String(path ?? ''),
+          method,
+          text,
+          contentType: headers.get('content-type') ?? type,
+        }),
+      );
     },
     navigate: (path) => send({ type: 'navigate', href: String(path), from: 'root' }),
     open: (url) => send({ type: 'leave', url: String(url) }),
-    download: (path, name) => send({ type: 'download', path: String(path), name: name === undefined ? '' : String(name) }),
+    download: (path, name) =>
+      send({ type: 'download', path: String(path), name: name === undefined ? '' : String(name) }),
   };
-  Object.defineProperty(globalThis, 'panel', { value: Object.freeze(Object.defineProperty(panel, 'theme', { get: () => document.documentElement.dataset.bsTheme ?? 'light' })), configurable: true });
+  Object.defineProperty(globalThis, 'panel', {
+    value: Object.freeze(
+      Object.defineProperty(panel, 'theme', {
+        get: () => document.documentElement.dataset.bsTheme ?? 'light',
+      }),
+    ),
+    configurable: true,
+  });
 
   const show = (html) => {
     document.open();
@@ -78,8 +96,10 @@
     for (const form of document.forms.length > 0 ? document.forms : [])
       for (const [name, value] of new FormData(form)) add(data, name, value);
     for (const input of document.querySelectorAll('input[name], select[name], textarea[name]')) {
-      if (input.form !== null || ((input.type === 'checkbox' || input.type === 'radio') && !input.checked)) continue;
-      if (input.multiple && input.selectedOptions) for (const option of input.selectedOptions) add(data, input.name, option.value);
+      if (input.form !== null || ((input.type === 'checkbox' || input.type === 'radio') && !input.checked))
+        continue;
+      if (input.multiple && input.selectedOptions)
+        for (const option of input.selectedOptions) add(data, input.name, option.value);
       else add(data, input.name, input.value);
     }
     return data;
@@ -91,10 +111,12 @@
   };
 
   const fill = (values, errors) => {
-    const elementsOf = (key) => document.querySelectorAll(`[name="${CSS.escape(key)}"], [name$="[${CSS.escape(key)}]"]`);
+    const elementsOf = (key) =>
+      document.querySelectorAll(`[name="${CSS.escape(key)}"], [name$="[${CSS.escape(key)}]"]`);
     for (const [key, value] of Object.entries(values))
       for (const input of elementsOf(key))
-        if (input.type === 'checkbox' || input.type === 'radio') input.checked = [value].flat().includes(input.value);
+        if (input.type === 'checkbox' || input.type === 'radio')
+          input.checked = [value].flat().includes(input.value);
         else input.value = value;
     for (const [key, texts] of Object.entries(errors))
       for (const input of elementsOf(key)) {
@@ -112,7 +134,8 @@
         const entry = waiting.get(message.id);
         waiting.delete(message.id);
         if (entry === undefined) return;
-        if (message.error) entry.reject(Object.assign(new Error(message.error.message), { code: message.error.code }));
+        if (message.error)
+          entry.reject(Object.assign(new Error(message.error.message), { code: message.error.code }));
         else entry.resolve(message.reply);
         return;
       }
@@ -135,7 +158,8 @@
     if (event.source !== parent || event.data?.type !== 'connect' || port !== undefined) return;
     port = event.ports[0];
     document.documentElement.dataset.bsTheme = event.data.theme;
-    port.onmessage = (inner) => received(inner.data);
+    port.addEventListener('message', (inner) => received(inner.data));
+    port.start();
     for (const message of early.splice(0)) port.postMessage(message);
   });
 
@@ -143,8 +167,15 @@
     if (event.defaultPrevented) return;
     event.preventDefault();
     const form = event.target;
-    const fields = new URLSearchParams([...new FormData(form, event.submitter)].filter(([, value]) => typeof value === 'string'));
-    const method = (fields.get('_method') ?? event.submitter?.getAttribute('formmethod') ?? form.getAttribute('method') ?? 'get').toUpperCase();
+    const fields = new URLSearchParams(
+      [...new FormData(form, event.submitter)].filter(([, value]) => typeof value === 'string'),
+    );
+    const method = (
+      fields.get('_method') ??
+      event.submitter?.getAttribute('formmethod') ??
+      form.getAttribute('method') ??
+      'get'
+    ).toUpperCase();
     const href = event.submitter?.getAttribute('formaction') ?? form.getAttribute('action') ?? '';
     send({ type: 'submit', href, method, fields: fields.toString() });
   });
@@ -155,7 +186,8 @@
     const href = link.getAttribute('href') ?? '';
     if (href.startsWith('#')) return;
     event.preventDefault();
-    if (link.hasAttribute('download')) send({ type: 'download', href, name: link.getAttribute('download') ?? '' });
+    if (link.hasAttribute('download'))
+      send({ type: 'download', href, name: link.getAttribute('download') ?? '' });
     else if (/^https?:\/\//i.test(href)) send({ type: 'leave', url: href });
     else send({ type: 'navigate', href, from: 'page' });
   });

@@ -18,12 +18,14 @@
   on('submit', 'form[data-confirm]', (form, event) => {
     if (form.dataset.confirmed === 'yes') return;
     event.preventDefault();
-    ask(form.dataset.confirm ?? '', form.dataset.confirmButton ?? 'Go on').then((yes) => {
-      if (!yes) return;
-      form.dataset.confirmed = 'yes';
-      form.requestSubmit(event.submitter ?? undefined);
-    });
+    void confirmed(form, event.submitter);
   });
+
+  async function confirmed(form, submitter) {
+    if (!(await ask(form.dataset.confirm ?? '', form.dataset.confirmButton ?? 'Go on'))) return;
+    form.dataset.confirmed = 'yes';
+    form.requestSubmit(submitter ?? undefined);
+  }
 
   /** A dialog of ours with two buttons; resolves to true for the first. Text only, never HTML. */
   function ask(text, button) {
@@ -93,11 +95,11 @@
         fetching = false;
         if (again) {
           again = false;
-          refresh();
+          void refresh();
         }
       }
     };
-    source.addEventListener('changed', refresh);
+    source.addEventListener('changed', () => void refresh());
     addEventListener('pagehide', () => source.close(), { once: true });
   }
 

@@ -24,29 +24,129 @@ export interface TestDeps extends WebDeps {
   answer: ModuleResponse;
 }
 
-const field = (key: string, title: string, type: Field['type'], extra: Partial<Field> = {}): Field => ({ key, title, type, help: '', required: false, ...extra });
+const field = (key: string, title: string, type: Field['type'], extra: Partial<Field> = {}): Field => ({
+  key,
+  title,
+  type,
+  help: '',
+  required: false,
+  ...extra,
+});
 
 export const FIELDS: readonly Field[] = [
-  field('region', 'Region', 'select', { required: true, options: [{ value: 'fra1', title: 'Frankfurt' }, { value: 'ams3', title: 'Amsterdam' }] }),
-  field('size', 'Size', 'text', { required: true, help: 'The provider’s name of the size.', placeholder: 's-1vcpu-1gb' }),
+  field('region', 'Region', 'select', {
+    required: true,
+    options: [
+      { value: 'fra1', title: 'Frankfurt' },
+      { value: 'ams3', title: 'Amsterdam' },
+    ],
+  }),
+  field('size', 'Size', 'text', {
+    required: true,
+    help: 'The provider’s name of the size.',
+    placeholder: 's-1vcpu-1gb',
+  }),
   field('disk', 'Disk (GB)', 'number', { min: 10, max: 500 }),
   field('backups', 'Nightly backups', 'switch'),
 ];
 
 export const LINES: readonly ConsentLine[] = [
-  line('http.hosts:api.digitalocean.com', { capability: 'http', capabilityTitle: 'Network requests', icon: 'globe', sort: 'list', item: 'api.digitalocean.com', risk: 'medium', text: 'Send requests to api.digitalocean.com.', granted: true, uses: 1_204, lastUsedAt: new Date('2026-11-22T14:58:00Z') }),
-  line('http.hosts:*.example.com:8443', { capability: 'http', capabilityTitle: 'Network requests', icon: 'globe', sort: 'list', item: '*.example.com:8443', narrowable: true, risk: 'high', optional: true, reason: 'To reach your own nodes.', text: 'Send requests to *.example.com:8443.', granted: false }),
-  line('http.per_minute', { capability: 'http', capabilityTitle: 'Network requests', icon: 'globe', sort: 'amount', field: 'per_minute', amount: 120, unit: 'requests a minute', text: 'At most 120 requests a minute.', granted: true }),
-  line('secrets.names:api_key', { capability: 'secrets', capabilityTitle: 'Secrets', icon: 'key', sort: 'named', item: 'api_key', risk: 'medium', text: 'Use “API key”, sent only to api.digitalocean.com. It never sees the value.', granted: false }),
-  line('db.tables', { capability: 'db', capabilityTitle: 'Database', icon: 'database', sort: 'amount', amount: 5, unit: 'tables', text: 'Keep data in up to 5 tables of its own. It cannot see any other table.', granted: true, uses: 0, lastUsedAt: null }),
-  line('tasks.concurrency', { capability: 'tasks', capabilityTitle: 'Background jobs', icon: 'list-check', sort: 'amount', amount: 2, unit: 'jobs at once', text: 'Run up to 2 background jobs at once.', granted: true, added: true }),
+  line('http.hosts:api.digitalocean.com', {
+    capability: 'http',
+    capabilityTitle: 'Network requests',
+    icon: 'globe',
+    sort: 'list',
+    item: 'api.digitalocean.com',
+    risk: 'medium',
+    text: 'Send requests to api.digitalocean.com.',
+    granted: true,
+    uses: 1_204,
+    lastUsedAt: new Date('2026-11-22T14:58:00Z'),
+  }),
+  line('http.hosts:*.example.com:8443', {
+    capability: 'http',
+    capabilityTitle: 'Network requests',
+    icon: 'globe',
+    sort: 'list',
+    item: '*.example.com:8443',
+    narrowable: true,
+    risk: 'high',
+    optional: true,
+    reason: 'To reach your own nodes.',
+    text: 'Send requests to *.example.com:8443.',
+    granted: false,
+  }),
+  line('http.per_minute', {
+    capability: 'http',
+    capabilityTitle: 'Network requests',
+    icon: 'globe',
+    sort: 'amount',
+    field: 'per_minute',
+    amount: 120,
+    unit: 'requests a minute',
+    text: 'At most 120 requests a minute.',
+    granted: true,
+  }),
+  line('secrets.names:api_key', {
+    capability: 'secrets',
+    capabilityTitle: 'Secrets',
+    icon: 'key',
+    sort: 'named',
+    item: 'api_key',
+    risk: 'medium',
+    text: 'Use “API key”, sent only to api.digitalocean.com. It never sees the value.',
+    granted: false,
+  }),
+  line('db.tables', {
+    capability: 'db',
+    capabilityTitle: 'Database',
+    icon: 'database',
+    sort: 'amount',
+    amount: 5,
+    unit: 'tables',
+    text: 'Keep data in up to 5 tables of its own. It cannot see any other table.',
+    granted: true,
+    uses: 0,
+    lastUsedAt: null,
+  }),
+  line('tasks.concurrency', {
+    capability: 'tasks',
+    capabilityTitle: 'Background jobs',
+    icon: 'list-check',
+    sort: 'amount',
+    amount: 2,
+    unit: 'jobs at once',
+    text: 'Run up to 2 background jobs at once.',
+    granted: true,
+    added: true,
+  }),
 ];
 
 function line(id: string, given: Partial<ConsentLine>): ConsentLine {
-  return { id, capability: '', capabilityTitle: '', icon: 'cube', field: '', sort: 'list', item: '', narrowable: false, optional: false, reason: '', risk: 'low', text: '', granted: false, added: false, ...given };
+  return {
+    id,
+    capability: '',
+    capabilityTitle: '',
+    icon: 'cube',
+    field: '',
+    sort: 'list',
+    item: '',
+    narrowable: false,
+    optional: false,
+    reason: '',
+    risk: 'low',
+    text: '',
+    granted: false,
+    added: false,
+    ...given,
+  };
 }
 
-export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUrl: string; now: () => number }): TestDeps {
+export function testDeps(
+  db: Kysely<Tables>,
+  seeded: Seeded,
+  options: { publicUrl: string; now: () => number },
+): TestDeps {
   const called: Called[] = [];
   const reported: unknown[] = [];
   const note = (name: string, input: unknown): void => {
@@ -65,7 +165,9 @@ export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUr
     publishedAt: new Date(options.now() - 86_400_000),
   };
   const form = { fields: FIELDS, values: { region: 'fra1', size: 's-1vcpu-1gb', disk: 25 }, secretsSet: [] };
-  const state: { answer: ModuleResponse } = { answer: { kind: 'html', status: 200, html: '<h1>Module page</h1>' } };
+  const state: { answer: ModuleResponse } = {
+    answer: { kind: 'html', status: 200, html: '<h1>Module page</h1>' },
+  };
   const answered = (name: string) => async (input: unknown) => {
     note(name, input);
     return state.answer;
@@ -85,15 +187,63 @@ export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUr
     auth: seeded.auth,
     reportError: (error) => void reported.push(error),
     runners: async () => [
-      { id: 'r1', group: seeded.tenantId, pid: 4_211, uid: 20_001, rssBytes: 88_211_456, cpuUs: 4_211_000, isolates: 3, invocations: 1, startedAt: new Date(options.now() - 600_000) },
-      { id: 'r2', group: seeded.otherTenantId, pid: 4_217, uid: null, rssBytes: 61_211_456, cpuUs: 211_000, isolates: 1, invocations: 0, startedAt: new Date(options.now() - 60_000) },
+      {
+        id: 'r1',
+        group: seeded.tenantId,
+        pid: 4_211,
+        uid: 20_001,
+        rssBytes: 88_211_456,
+        cpuUs: 4_211_000,
+        isolates: 3,
+        invocations: 1,
+        startedAt: new Date(options.now() - 600_000),
+      },
+      {
+        id: 'r2',
+        group: seeded.otherTenantId,
+        pid: 4_217,
+        uid: null,
+        rssBytes: 61_211_456,
+        cpuUs: 211_000,
+        isolates: 1,
+        invocations: 0,
+        startedAt: new Date(options.now() - 60_000),
+      },
     ],
     catalog: {
       search: async (text) => {
         note('search', text);
-        return [entry, { ...entry, moduleId: seeded.tenantId, title: 'Bank transfer', name: 'BankTransfer', type: 'Payment', icon: 'fas fa-building-columns', description: 'Invoices paid by transfer, matched by hand.' }];
+        return [
+          entry,
+          {
+            ...entry,
+            moduleId: seeded.tenantId,
+            title: 'Bank transfer',
+            name: 'BankTransfer',
+            type: 'Payment',
+            icon: 'fas fa-building-columns',
+            description: 'Invoices paid by transfer, matched by hand.',
+          },
+        ];
       },
-      modulePage: async () => ({ ...entry, fingerprint: 'SHA256:9f:31:0c:7e:aa:58:12:bd:44:70:6e:1b', pinnedAt: new Date(options.now() - 9e8), author: 'Acme Labs', website: 'https://acme.test', lines: LINES, warnings: [], versions: [{ id: seeded.versionId, version: '1.2.0', status: 'published', publishedAt: entry.publishedAt, sizeBytes: 48_213 }] }),
+      modulePage: async () => ({
+        ...entry,
+        fingerprint: 'SHA256:9f:31:0c:7e:aa:58:12:bd:44:70:6e:1b',
+        pinnedAt: new Date(options.now() - 9e8),
+        author: 'Acme Labs',
+        website: 'https://acme.test',
+        lines: LINES,
+        warnings: [],
+        versions: [
+          {
+            id: seeded.versionId,
+            version: '1.2.0',
+            status: 'published',
+            publishedAt: entry.publishedAt,
+            sizeBytes: 48_213,
+          },
+        ],
+      }),
       install: async (input) => {
         note('install', input);
         return { installationId: seeded.installationId };
@@ -101,7 +251,8 @@ export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUr
       consent: async () => ({ lines: LINES, version: '1.3.0', missing: ['secrets.names:api_key'] }),
       grant: async (input) => {
         note('grant', input);
-        if (Object.values(input.answers).some((answer) => answer.granted && answer.item === '*.com')) throw new HostError('BAD_INPUT', 'http.hosts: "*.com" is wider than what the module asks for.');
+        if (Object.values(input.answers).some((answer) => answer.granted && answer.item === '*.com'))
+          throw new HostError('BAD_INPUT', 'http.hosts: "*.com" is wider than what the module asks for.');
       },
       enable: async (id) => note('enable', id),
       disable: async (id) => note('disable', id),
@@ -109,15 +260,23 @@ export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUr
       purge: async (id) => note('purge', id),
       unpause: async (id) => note('unpause', id),
       update: async (input) => note('update', input),
-      settings: async () => ({ fields: [...FIELDS, field('api_key', 'API key', 'secret')], values: { region: 'fra1' }, secretsSet: ['api_key'] }),
+      settings: async () => ({
+        fields: [...FIELDS, field('api_key', 'API key', 'secret')],
+        values: { region: 'fra1' },
+        secretsSet: ['api_key'],
+      }),
       saveSettings: async (input) => {
         note('saveSettings', input);
-        return input.values['size'] === 'bad' ? { ok: false, errors: { size: ['There is no such size.'] } } : { ok: true };
+        return input.values['size'] === 'bad'
+          ? { ok: false, errors: { size: ['There is no such size.'] } }
+          : { ok: true };
       },
       productForm: async () => ({ kind: 'fields', ...form }),
       saveProduct: async (input) => {
         note('saveProduct', input);
-        return input.data['size'] === 'bad' ? { ok: false, errors: { size: ['There is no such size.'] } } : { ok: true, productId: seeded.productId };
+        return input.data['size'] === 'bad'
+          ? { ok: false, errors: { size: ['There is no such size.'] } }
+          : { ok: true, productId: seeded.productId };
       },
     },
     billing: {
@@ -145,7 +304,8 @@ export function testDeps(db: Kysely<Tables>, seeded: Seeded, options: { publicUr
       clientCall: answered('clientCall'),
       webhook: answered('webhook'),
       mayLeaveTo: async (_id, url) => new URL(url).host === 'checkout.stripe.com',
-      asset: async (_version, path) => (path === 'js/app.js' ? Buffer.from('document.title = "asset";') : undefined),
+      asset: async (_version, path) =>
+        path === 'js/app.js' ? Buffer.from('document.title = "asset";') : undefined,
     },
     packages: {
       review: async (input) => note('review', input),
