@@ -68,7 +68,7 @@ interface Listening {
 /** Listens first, so that a taken port is told before a database is started; until the host is up, it answers 503. */
 async function listen(options: ServerOptions): Promise<Listening> {
   let handler: Handle = () => new Response('Starting …', { status: 503, headers: { 'retry-after': '1' } });
-  return await new Promise((resolve, reject) => {
+  return new Promise((resolve, reject) => {
     const server = serve(
       { fetch: (request, env) => handler(request, env), hostname: options.host, port: options.port },
       (address: AddressInfo) => {

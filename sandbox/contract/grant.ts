@@ -334,11 +334,10 @@ function applyAnswer(
     case 'switch':
       grant[ask.field] = true;
       return;
-    case 'named':
-      grant[ask.field] = {
-        ...(isRecord(grant[ask.field]) ? (grant[ask.field] as object) : {}),
-        [ask.item]: ask.entry,
-      };
+    case 'named': {
+      const held = grant[ask.field];
+      grant[ask.field] = { ...(isRecord(held) ? held : {}), [ask.item]: ask.entry };
+    }
   }
 }
 

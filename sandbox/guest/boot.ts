@@ -98,7 +98,7 @@ function createEnv(invocation: Invocation, context: Env['context']): Env {
         const number = ++invocation.sequence;
         if (!outbox.put(MESSAGE.call, invocation.id, `${number} ${capability}.${op}`, body))
           return refuse('LIMIT', 'Too many calls at once.');
-        invocation.waiting.set(number, { resolve: resolve as (value: unknown) => void, reject });
+        invocation.waiting.set(number, { resolve: resolve, reject });
       }),
     notify: (capability, op, input) => {
       if (!invocation.ended)
@@ -165,7 +165,7 @@ async function runCall(
   instance: Base,
   call: ModuleCall,
 ): Promise<unknown> {
-  if (call.target.on === 'runtime') return await runtimeCall(exports, instance, call);
+  if (call.target.on === 'runtime') return runtimeCall(exports, instance, call);
   const receiver =
     call.target.on === 'module' ? instance : controllerFor(exports, instance, call.target.controller);
   const method: unknown = Reflect.get(receiver, call.method);

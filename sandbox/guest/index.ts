@@ -2,7 +2,7 @@
  * What module authors import from 'bulkhead', for the type checker: at run time the guest's namespace (namespace.ts) answers instead, with
  * the classes bound to the invocation, which is why their constructors take no arguments here.
  */
-import {
+import type {
   Controller as BaseController,
   Module as BaseModule,
   Plugin as BasePlugin,

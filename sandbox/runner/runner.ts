@@ -148,7 +148,7 @@ export function createRunner(guestScript: string, port: RunnerPort): Runner {
     isolate.dispose();
     if (isolates.get(key) === isolate) isolates.delete(key);
     port.send(UP.lost, 0, key, error.message);
-    for (const other of [...invocations.values()]) {
+    for (const other of invocations.values()) {
       if (other.isolate !== isolate) continue;
       const blame: WireError =
         other === culprit

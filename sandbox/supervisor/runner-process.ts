@@ -184,13 +184,13 @@ export class RunnerProcess {
   #loaded(key: string, body: string): void {
     const waiting = this.#loading.get(key);
     this.#loading.delete(key);
-    const envelope = JSON.parse(body) as { ok: boolean; error?: { message?: unknown } };
+    const envelope = JSON.parse(body) as { ok: boolean; error?: { message?: string } };
     if (envelope.ok) waiting?.resolve();
     else
       waiting?.reject(
         new HostError(
           'LOAD_FAILED',
-          String(envelope.error?.message ?? 'The module could not be loaded.').slice(0, 2_000),
+          (envelope.error?.message ?? 'The module could not be loaded.').slice(0, 2_000),
         ),
       );
   }

@@ -160,7 +160,7 @@ class ProcessSandbox implements Sandbox {
     // The process may have ended between loading and now.
     if (this.#running.get(request.group.key) !== running)
       return failed({ code: 'INTERRUPTED', message: 'The sandbox process was restarted.' });
-    return await this.#run(running, request);
+    return this.#run(running, request);
   }
 
   #run(running: Running, request: InvokeRequest): Promise<InvokeOutcome> {
@@ -232,7 +232,7 @@ class ProcessSandbox implements Sandbox {
       // Most recently used last.
       running.modules.delete(module.key);
       running.modules.set(module.key, known);
-      return await known;
+      return known;
     }
     const loading = module.load().then((input) => running.process.load(module.key, input));
     running.modules.set(module.key, loading);
@@ -322,7 +322,7 @@ class ProcessSandbox implements Sandbox {
     if (this.#running.get(running.group.key) === running) this.#running.delete(running.group.key);
     if (running.process.stderr !== '')
       this.#options.onFault?.({ message: `runner: ${running.process.stderr}`, group: running.group.key });
-    for (const [id, entry] of [...running.open]) {
+    for (const [id, entry] of running.open) {
       const culprit = id === entered;
       const error: WireError = culprit
         ? verdict
@@ -344,7 +344,7 @@ class ProcessSandbox implements Sandbox {
 
   #evictIdle(): void {
     const before = performance.now() - LIMITS.runnerIdleMs;
-    for (const running of [...this.#running.values()])
+    for (const running of this.#running.values())
       if (running.open.size === 0 && running.lastUsedAt < before) this.#end(running);
   }
 

@@ -129,10 +129,10 @@ function packageRoot(name: string): string {
 /** The prebuilt addon for this Node and C library. */
 function addonPath(): string {
   const root = packageRoot('isolated-vm');
-  const { path } = createRequire(join(root, 'package.json'))('node-gyp-build') as {
+  const prebuilt = createRequire(join(root, 'package.json'))('node-gyp-build') as {
     path(root: string): string;
   };
-  return path(root);
+  return prebuilt.path(root);
 }
 
 /** A Node binary that any uid can run: ours if every folder above it may be entered, else a copy in the staging folder. */

@@ -22,7 +22,7 @@ export async function dispatch(
   const handler = broker[found.name];
   if (handler === undefined)
     throw new HostError('INTERNAL', `The broker of ${found.capability} lacks ${found.name}.`);
-  return await handler(scope, input, grant);
+  return handler(scope, input, grant);
 }
 
 function grantOf(scope: Scope, name: CapabilityName): unknown {

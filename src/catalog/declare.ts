@@ -162,7 +162,7 @@ function emptyContext(manifest: Manifest): InvocationContext {
 
 function parseAnswer(name: Question, answer: unknown): unknown {
   const { method, schema, empty } = QUESTIONS[name];
-  const parsed = v.safeParse(schema as v.GenericSchema, answer ?? empty);
+  const parsed = v.safeParse(schema, answer ?? empty);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   throw problem(`${method}(): ${v.getDotPath(issue) ?? 'its answer'}: ${issue.message}.`);

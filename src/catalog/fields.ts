@@ -47,15 +47,20 @@ function checkField(field: Field, raw: unknown): Checked {
     case 'number':
       return checkNumber(field, raw);
     case 'select':
-      return checkOption(field, String(raw));
+      return checkOption(field, textOf(raw));
     case 'multi-select':
       return checkOptions(field, Array.isArray(raw) ? raw : [raw]);
     case 'text':
     case 'textarea':
     case 'password':
     case 'secret':
-      return checkText(field, String(raw));
+      return checkText(field, textOf(raw));
   }
+}
+
+/** Forms send texts; anything else that is no plain value cannot be right, and '' is told so by the checks. */
+function textOf(raw: unknown): string {
+  return typeof raw === 'string' || typeof raw === 'number' || typeof raw === 'boolean' ? String(raw) : '';
 }
 
 function checkNumber(field: Field, raw: unknown): Checked {

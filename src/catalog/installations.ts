@@ -56,7 +56,7 @@ export async function createInstallations(
     remember(KEPT, (id) => readInstallation(db, versions, id));
   let lookup = fresh();
   // One change drops all snapshots: changes are rare, and a forgotten dependency (tenant, version) cannot leave a stale one.
-  const { unlisten } = await listener.listen(CHANNEL, () => {
+  const listening = await listener.listen(CHANNEL, () => {
     lookup = fresh();
   });
   return {
@@ -65,7 +65,7 @@ export async function createInstallations(
       lookup = fresh();
       await sql`select pg_notify(${CHANNEL}, ${id})`.execute(db);
     },
-    close: unlisten,
+    close: () => listening.unlisten(),
   };
 }
 

@@ -109,7 +109,7 @@ async function writeProduct(
     active: input.active,
     data: { ...data },
   };
-  return await deps.db.transaction().execute(async (trx) => {
+  return deps.db.transaction().execute(async (trx) => {
     const product =
       input.productId === null
         ? await trx

@@ -43,7 +43,7 @@ export async function publish(
   const known = await findSame(deps.db, contents.sha256);
   if (known !== undefined) return { ...known, added: false };
   const declaration = await readDeclaration(deps, contents, manifest);
-  return await deps.db.transaction().execute(async (trx) => {
+  return deps.db.transaction().execute(async (trx) => {
     await pinPublisher(trx, contents);
     const moduleId = await moduleRow(trx, contents.publisher, manifest.type, manifest.name);
     await refuseOldVersion(trx, moduleId, manifest.version);

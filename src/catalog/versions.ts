@@ -105,5 +105,5 @@ async function readContents(db: Kysely<Tables>, versionId: string): Promise<Read
     .where('version.id', '=', versionId)
     .executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such module version.');
-  return await readPackage(row.bytes);
+  return readPackage(row.bytes);
 }

@@ -58,7 +58,7 @@ export function createFlows(deps: FlowsDeps): Flows {
   return {
     async run(flow) {
       const id = await insert(deps.db, flow);
-      return await executor.execute({ id, kind: flow.kind, state: flow.state, nextStep: 0 });
+      return executor.execute({ id, kind: flow.kind, state: flow.state, nextStep: 0 });
     },
     async resume() {
       const rows = await deps.db

@@ -75,7 +75,7 @@ async function install(walk: Walk, running: Demo): Promise<void> {
       });
       const middle = Math.floor(bytes.length / 2);
       bytes[middle] = (bytes[middle] ?? 0) ^ 1;
-      return await walk.refusal(() => running.server.bulkhead.publish(bytes, { status: 'published' }));
+      return walk.refusal(() => running.server.bulkhead.publish(bytes, { status: 'published' }));
     },
     (text) => text,
   );
@@ -111,7 +111,7 @@ async function install(walk: Walk, running: Demo): Promise<void> {
     'enabled: activate() made its tables in a schema of its own',
     async () => {
       await walk.enable('VPSHosting');
-      return await walk.tables('VPSHosting');
+      return walk.tables('VPSHosting');
     },
     (tables) => tables.join(', '),
   );
@@ -175,7 +175,7 @@ async function lifecycle(walk: Walk, serviceId: string): Promise<void> {
     async () => {
       await walk.action(serviceId, 'change_package', 'VPS M');
       await walk.reached(serviceId, 'completed', 'active');
-      return await walk.cloudSize();
+      return walk.cloudSize();
     },
     (size) => `the server’s size at the cloud: ${size}`,
   );
@@ -212,7 +212,7 @@ async function breakThings(walk: Walk, running: Demo): Promise<void> {
       await walk.action(service, 'termination');
       await walk.reached(service, 'terminated', 'terminated');
       await sleep(50);
-      return await walk.cloudEffects('droplet.deleted');
+      return walk.cloudEffects('droplet.deleted');
     },
     (count) => `deleted at the cloud: ${count}`,
   );
@@ -220,7 +220,7 @@ async function breakThings(walk: Walk, running: Demo): Promise<void> {
     'switch the module off: its data stays',
     async () => {
       await walk.disable('VPSHosting');
-      return await walk.tables('VPSHosting');
+      return walk.tables('VPSHosting');
     },
     (tables) => tables.join(', '),
   );

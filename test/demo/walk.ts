@@ -139,7 +139,7 @@ export class Walk {
   }
 
   async saveProduct(name: string, product: { name: string; data: Readonly<Record<string, unknown>> }) {
-    return await this.#panel.catalog.saveProduct({
+    return this.#panel.catalog.saveProduct({
       tenantId: this.#tenantId,
       installationId: await this.#installation(name),
       productId: null,
@@ -170,7 +170,7 @@ export class Walk {
   }
 
   async service(serviceId: string) {
-    return await this.#panel.db
+    return this.#panel.db
       .selectFrom('services')
       .selectAll()
       .where('id', '=', serviceId)
@@ -185,7 +185,7 @@ export class Walk {
 
   /** Waits until the service has got there and none of its tasks is open. */
   async reached(serviceId: string, provision: string, status: string) {
-    return await until(`${provision}/${status}`, async () => {
+    return until(`${provision}/${status}`, async () => {
       const service = await this.service(serviceId);
       if (service.provision_status === 'failed' && provision !== 'failed')
         throw new Error(await this.failure(serviceId));
@@ -258,7 +258,8 @@ export class Walk {
   }
 
   async cloudSize(): Promise<string> {
-    return String((await this.#demo.cloud.control.droplets())[0]?.size_slug ?? 'no server');
+    const [server] = await this.#demo.cloud.control.droplets();
+    return JSON.stringify(server?.['size_slug'] ?? 'no server');
   }
 
   /** Everything a foreign tenant's admin and client try with Acme's ids is refused, over HTTP, with their own sessions. */
@@ -309,7 +310,7 @@ export class Walk {
       .getSetCookie()
       .map((header) => header.split(';')[0])
       .join('; ');
-    return await fetch(`${base}${path}`, { headers: { cookie }, redirect: 'manual' });
+    return fetch(`${base}${path}`, { headers: { cookie }, redirect: 'manual' });
   }
 
   async pageAnswers(slug: string): Promise<boolean | undefined> {

@@ -86,7 +86,7 @@ describe('an invocation', () => {
     const run = async (name: string, rounds: number) => {
       const texts = new Set<string>();
       seen.set(name, texts);
-      return await call(script, 'work', [name, rounds], {
+      return call(script, 'work', [name, rounds], {
         onCall: async (_path, input) => {
           texts.add((input as { text: string }).text);
           return { sealed: 'x' };
@@ -149,7 +149,7 @@ describe('an invocation', () => {
   it('gets its own randomness from its own seed', async () => {
     const script = moduleScript('draw() { return [crypto.randomUUID(), this.generateStrongPassword(20)]; }');
     const seeded = async (byte: number) =>
-      await value(script, 'draw', [], { context: { seed: Buffer.alloc(32, byte).toString('base64') } });
+      value(script, 'draw', [], { context: { seed: Buffer.alloc(32, byte).toString('base64') } });
     expect(await seeded(1)).toEqual(await seeded(1));
     expect(await seeded(1)).not.toEqual(await seeded(2));
   });

@@ -11,12 +11,15 @@ const NEVER = new AbortController().signal;
 export class Held {
   readonly turns = new Turns();
   readonly #lease: Lease;
+  #released = false;
 
   constructor(lease: Lease) {
     this.#lease = lease;
   }
 
+  /** @throws HostError CONFLICT once it was given back: it may be another invocation’s by now */
   get connection(): ModuleConnection {
+    if (this.#released) throw new HostError('CONFLICT', 'db: this transaction has ended.');
     return this.#lease.connection;
   }
 
@@ -55,16 +58,19 @@ export class Held {
 
   /** Rolls back what is open and gives the connection to the next; one that cannot be rolled back is thrown away. */
   async abandon(): Promise<void> {
+    if (this.#released) return;
+    const { connection } = this;
     try {
-      if (this.connection.alive) await this.control('rollback');
+      if (connection.alive) await this.control('rollback');
     } catch {
-      this.connection.abandon();
+      connection.abandon();
     } finally {
       this.release();
     }
   }
 
   release(): void {
+    this.#released = true;
     this.#lease.release();
   }
 }

@@ -5,19 +5,18 @@
  */
 import type { Grant, OpArgument, OpOutput } from '../../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
-import { LIMITS } from '../../../sandbox/contract/limits.ts';
 import { checkStatement } from '../../database/guard/check-statement.ts';
 import type { Mode, Verdict } from '../../database/guard/check-statement.ts';
-import type { Answer } from '../../database/modules/connection.ts';
+import type { Answer, RunOptions } from '../../database/modules/connection.ts';
 import type { ModulePools } from '../../database/modules/pools.ts';
 import type { Scope } from '../broker.ts';
-import { Cursor } from './cursor.ts';
 import { toHostError } from './errors.ts';
 import { Held } from './held.ts';
 import type { InstallationDatabase } from './installation.ts';
 import { checkAmounts } from './amounts.ts';
 import { boundsUntil, runStatement } from './statement.ts';
 import type { Statement } from './statement.ts';
+import { Streams } from './streams.ts';
 
 type Input<O extends 'query' | 'end' | 'open' | 'next' | 'close'> = OpArgument<'db', O>;
 
@@ -29,9 +28,6 @@ interface Transaction {
 
 const STATEMENT_SAVEPOINT = 'bh_statement';
 const TRANSACTION_SAVEPOINT = 'bh_transaction';
-/** Streams of one invocation; those outside a transaction leave a connection for its statements. */
-const MAX_CURSORS = 16;
-const MAX_OWN_CURSORS = LIMITS.dbConnectionsPerInstallation - 1;
 /** A transaction that only control statements of ours ran in: nothing to name. */
 const NO_VERDICT: Verdict = { kind: 'select', tables: [], writes: false, grows: false, returns: false };
 
@@ -46,7 +42,7 @@ export class Session {
   readonly #stop = new AbortController();
   /** Ends statements in transactions and streams: nobody can end those any more. */
   readonly #leave = new AbortController();
-  readonly #cursors = new Map<number, Cursor>();
+  readonly #streams = new Streams();
   #main: Promise<Held> | undefined;
   #transaction: Transaction | undefined;
   #lastId = 0;
@@ -146,12 +142,12 @@ export class Session {
     }
   }
 
+  #bounds(signal: AbortSignal): RunOptions {
+    return boundsUntil(this.#scope.deadlineAt, signal);
+  }
+
   #runOptions(signal: AbortSignal) {
-    return {
-      bounds: boundsUntil(this.#scope.deadlineAt, signal),
-      quota: this.#database.quota,
-      grant: this.#grant,
-    };
+    return { bounds: this.#bounds(signal), quota: this.#database.quota, grant: this.#grant };
   }
 
   async #within(held: Held, statement: Statement, trx: number | undefined): Promise<Answer> {
@@ -208,7 +204,7 @@ export class Session {
   }
 
   async #endOwn(held: Held, commit: boolean): Promise<void> {
-    this.#forgetCursors(held);
+    this.#streams.forget(held);
     if (!commit) return held.abandon();
     try {
       await held.commit();
@@ -229,81 +225,46 @@ export class Session {
     }
   }
 
-  #forgetCursors(held: Held): void {
-    for (const [id, cursor] of this.#cursors) if (cursor.held === held) this.#cursors.delete(id);
-  }
-
   /** Opens a stream. @throws HostError DB_REFUSED for what is not a plain SELECT */
   async open(input: Input<'open'>): Promise<OpOutput<'db', 'open'>> {
     this.#checkOpen();
-    const { verdict, sql, parameters } = this.#statement(input);
-    if (verdict.kind !== 'select' || verdict.writes) {
+    const statement = this.#statement(input);
+    if (statement.verdict.kind !== 'select' || statement.verdict.writes) {
       throw new HostError(
         'DB_REFUSED',
         'db: only a SELECT can be streamed; run this statement with execute().',
       );
     }
     const within = this.#heldFor(input.trx);
-    this.#checkCursors(within === undefined);
-    const held = await (within ?? this.#begun(this.#database.names.login));
-    const id = ++this.#lastId;
-    const cursor = new Cursor(held, { name: `bh_cursor_${id}`, own: within === undefined, verdict });
-    this.#cursors.set(id, cursor);
-    const declare = async () =>
-      cursor.declare(sql, parameters, boundsUntil(this.#scope.deadlineAt, this.#leave.signal));
-    const guard = this.#wholeInvocation && input.trx === undefined;
-    try {
-      const columns = await held.turns.take(async () =>
-        guard ? held.guarded(STATEMENT_SAVEPOINT, declare) : declare(),
-      );
+    const own = within === undefined;
+    const guarded = this.#wholeInvocation && input.trx === undefined;
+    return this.#streams.reserve(own, async () => {
+      const held = await (within ?? this.#begun(this.#database.names.login));
+      if (this.#over) {
+        // finish() could not know of it yet.
+        if (own) await held.abandon();
+        this.#checkOpen();
+      }
+      const id = ++this.#lastId;
+      const columns = await this.#streams.open(id, {
+        statement,
+        held,
+        own,
+        guarded,
+        bounds: this.#bounds(this.#leave.signal),
+      });
       return { cursor: id, columns };
-    } catch (error) {
-      this.#cursors.delete(id);
-      if (cursor.own) await held.abandon();
-      throw error;
-    }
+    });
   }
 
-  #checkCursors(own: boolean): void {
-    const owning = [...this.#cursors.values()].filter((cursor) => cursor.own).length;
-    if (this.#cursors.size >= MAX_CURSORS || (own && owning >= MAX_OWN_CURSORS)) {
-      throw new HostError(
-        'LIMIT',
-        'db: too many streams are open at once; read one to its end before the next.',
-      );
-    }
-  }
-
-  #cursor(id: number): Cursor {
-    const cursor = this.#cursors.get(id);
-    if (cursor === undefined) throw new HostError('CONFLICT', 'db: this stream has ended.');
-    return cursor;
-  }
-
-  async next({ cursor: id }: Input<'next'>): Promise<OpOutput<'db', 'next'>> {
+  async next({ cursor }: Input<'next'>): Promise<OpOutput<'db', 'next'>> {
     this.#checkOpen();
-    const cursor = this.#cursor(id);
-    try {
-      const chunk = await cursor.held.turns.take(async () =>
-        cursor.next(boundsUntil(this.#scope.deadlineAt, this.#leave.signal)),
-      );
-      if (chunk.done) await this.#closeCursor(id, cursor);
-      return chunk;
-    } catch (error) {
-      await this.#closeCursor(id, cursor).catch(() => undefined);
-      throw error;
-    }
+    return this.#streams.next(cursor, this.#bounds(this.#leave.signal));
   }
 
-  async close({ cursor: id }: Input<'close'>): Promise<void> {
+  async close({ cursor }: Input<'close'>): Promise<void> {
     this.#checkOpen();
-    const cursor = this.#cursors.get(id);
-    if (cursor !== undefined) await this.#closeCursor(id, cursor);
-  }
-
-  async #closeCursor(id: number, cursor: Cursor): Promise<void> {
-    if (!this.#cursors.delete(id)) return;
-    await cursor.held.turns.take(async () => cursor.close());
+    await this.#streams.close(cursor);
   }
 
   /**
@@ -325,7 +286,7 @@ export class Session {
     const opening = [this.#main, this.#transaction?.held].filter((held) => held !== undefined);
     const opened = await Promise.allSettled(opening);
     const kept = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    return [...new Set([...kept, ...[...this.#cursors.values()].map((cursor) => cursor.held)])];
+    return [...new Set([...kept, ...this.#streams.held])];
   }
 
   async #commitAll(): Promise<void> {

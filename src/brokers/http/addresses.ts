@@ -25,15 +25,7 @@ export const resolveBySystem: Resolve = async (host) => {
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** Inside 2000::/3, but not the addresses of single hosts out there. ipaddr.js knows the older ones; these it calls unicast. */
-const NOT_PUBLIC_V6: readonly [ipaddr.IPv6, number][] = [
-  // IETF protocol assignments, Teredo and the like (RFC 2928).
-  [ipaddr.IPv6.parse('2001::'), 23],
-  // Documentation (RFC 9637).
-  [ipaddr.IPv6.parse('3fff::'), 20],
-  // 6to4: the IPv4 address inside may be private (RFC 3056).
-  [ipaddr.IPv6.parse('2002::'), 16],
-];
+/** What is assigned as global unicast (RFC 4291). ipaddr.js calls everything unicast that it has no other name for. */
 const GLOBAL_V6: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2000::'), 3];
 /** ISATAP interface identifiers (RFC 5214) carry an IPv4 address too. */
 const ISATAP: readonly (readonly [number, number])[] = [
@@ -50,7 +42,7 @@ function parseAddress(text: string): Address | undefined {
 function isPublic(address: Address): boolean {
   if (address.range() !== 'unicast') return false;
   if (address instanceof ipaddr.IPv4) return true;
-  if (!address.match(GLOBAL_V6) || NOT_PUBLIC_V6.some((network) => address.match(network))) return false;
+  if (!address.match(GLOBAL_V6)) return false;
   return !ISATAP.some(([high, low]) => address.parts[4] === high && address.parts[5] === low);
 }
 

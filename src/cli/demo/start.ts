@@ -68,7 +68,7 @@ async function startCloud(state: DemoState, more: Partial<FakeCloudOptions>): Pr
   try {
     return await spawnFakeCloud({ ...options, port: state.cloud.port, smtpPort: state.cloud.smtpPort });
   } catch {
-    return await spawnFakeCloud(options);
+    return spawnFakeCloud(options);
   }
 }
 
