@@ -53,7 +53,10 @@ describe('http request', () => {
     expect(answer.headers.filter(([name]) => name === 'set-cookie')).toHaveLength(2);
     expect(answer.headers.map(([name]) => name)).not.toContain('connection');
     expect(server.requests[0]?.url).toBe('/x?y=1');
-    expect(server.requests[0]?.headers.host).toBe(`api.example.test:${server.port}`);
+    expect(server.requests[0]?.headers).toMatchObject({
+      host: `api.example.test:${server.port}`,
+      connection: 'close',
+    });
   });
 
   it('sends method, headers and a text or binary body', async () => {

@@ -44,6 +44,37 @@ describe('a smuggled request', () => {
     ).toEqual({ status: 200 });
   });
 
+  it('in a URL that parsers read differently is refused, though its host is granted and allowed', async () => {
+    await using server = await httpServer(echo);
+    const place = `api.example.test:${server.port}`;
+    const dotted = `http://api.example.test.:${server.port}/`;
+    const forms = [
+      [`http://user:pass@${place}/`, 'user or password'],
+      [`http://user@${place}/`, 'user or password'],
+      [`http://:pass@${place}/`, 'user or password'],
+      [dotted, 'without a dot'],
+      [`http://${place}\\x`, 'backslash'],
+      [`http://${place}/a b`, 'space'],
+      [` http://${place}/`, 'space'],
+      [`http://${place}/\tx`, 'control character'],
+      [`http://${place}/\r\nX: y`, 'control character'],
+      [`ht\ntp://${place}/`, 'control character'],
+      [`http://${place}/\x7f`, 'control character'],
+      [`http://${place}/${'a'.repeat(8_192)}`, 'Invalid length'],
+    ] as const;
+    for (const [url, text] of forms) {
+      const outcome = await outcomeOf(callHttp({ method: 'GET', url }, reach(server))).catch(
+        (error: unknown) => ({ code: 'BAD_INPUT', message: String(error) }),
+      );
+      expect({ url, ...outcome }).toMatchObject({
+        url,
+        code: 'BAD_INPUT',
+        message: expect.stringContaining(text),
+      });
+    }
+    expect(server.connections()).toBe(0);
+  });
+
   it('in too many or too large headers is refused', async () => {
     await using server = await httpServer(echo);
     const url = `http://api.example.test:${server.port}/`;
