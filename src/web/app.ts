@@ -87,9 +87,9 @@ function addressOf(deps: WebDeps, c: Context): string {
   }
 }
 
-const tooLarge = (): never => {
-  throw new HostError('LIMIT', 'What was sent is too large.');
-};
+/** The rest of the body is never read, so the connection cannot be used again. */
+const tooLarge = (c: Context): Response =>
+  c.json({ error: { code: 'LIMIT', message: 'What was sent is too large.' } }, 413, { connection: 'close' });
 const limitForms = bodyLimit({ maxSize: WEB_LIMITS.bodyBytes, onError: tooLarge });
 const limitPackages = bodyLimit({ maxSize: WEB_LIMITS.packageBytes, onError: tooLarge });
 /** Every body is bounded; only a package upload may be large. */
