@@ -42,7 +42,7 @@ export interface Worker {
 }
 
 const DEFAULT_CONCURRENCY = 10;
-/** Of the queue's own pool: fetching, completing, listening and one to spare. */
+/** Of the queue's own pool: fetching, completing, listening and one to spare. They are opened when needed; one a task at most. */
 const POOL_CONNECTIONS = 4;
 
 /** One life of a graphile-worker pool. It ends when stopped, or when it lost PostgreSQL. */
@@ -175,7 +175,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
   });
   await migrateQueue(endpoint, log);
-  const context: Context = { options, timing, executor, pgPool: queuePool(endpoint, POOL_CONNECTIONS, log) };
+  const context: Context = { options, timing, executor, pgPool: queuePool(endpoint, Math.max(POOL_CONNECTIONS, options.concurrency ?? DEFAULT_CONCURRENCY), log) };
   const lives = await liveOn(context);
   const keeper = startLoop('housekeeping', timing.beatMs, housekeeping(context), log);
   const stop = async (): Promise<void> => {
