@@ -16,6 +16,8 @@ import type { Redactor } from './redactor.ts';
 const KEPT_MS = 5_000;
 const KEPT_INSTALLATIONS = 500;
 const ROTATE_ROWS = 200;
+/** Each answer of each request is searched for all of them. */
+const SECRETS_PER_INSTALLATION = 32;
 
 export interface Secret {
   readonly name: string;
@@ -60,7 +62,7 @@ export class Vault {
    * Stores a value; a name that has one keeps its handle, since modules may have stored it.
    * @param hosts narrows where it may go; empty: wherever the grant allows
    * @returns the handle
-   * @throws HostError BAD_INPUT for a value too short to be recognised in answers
+   * @throws HostError BAD_INPUT for a value too short to be recognised in answers; LIMIT
    */
   async put(
     installationId: string,
@@ -73,6 +75,7 @@ export class Vault {
         'BAD_INPUT',
         `secrets: ${name} needs at least ${SECRET_MIN_CHARACTERS} characters.`,
       );
+    await this.#checkRoom(installationId, name);
     const ciphertext = this.#keyring.seal(
       'secret',
       context(installationId, name),
@@ -153,6 +156,27 @@ export class Vault {
     }
   }
 
+  /** Counts rows, not opened values: what can no longer be opened must still be replaceable. */
+  async #checkRoom(installationId: string, name: string): Promise<void> {
+    const rows = await this.#db
+      .selectFrom('secrets')
+      .select('name')
+      .where('installation_id', '=', installationId)
+      .execute();
+    if (rows.length >= SECRETS_PER_INSTALLATION && !rows.some((row) => row.name === name))
+      throw new HostError('LIMIT', `secrets: at most ${SECRETS_PER_INSTALLATION} for one installation.`);
+  }
+
+  /** @throws HostError CONFLICT if the master key is another or the row is not this installation's */
+  #openValue(installationId: string, name: string, ciphertext: Uint8Array): string {
+    try {
+      return this.#keyring.open('secret', context(installationId, name), ciphertext).toString('utf8');
+    } catch (cause) {
+      const text = `secrets: ${name} cannot be opened with the present master key; enter it again, or restore the key.`;
+      throw new HostError('CONFLICT', text, { cause });
+    }
+  }
+
   #keep(installationId: string, entry: Kept): void {
     this.#kept.delete(installationId);
     this.#kept.set(installationId, entry);
@@ -166,10 +190,12 @@ export class Vault {
       .select(['name', 'handle', 'ciphertext', 'hosts'])
       .where('installation_id', '=', installationId)
       .execute();
-    const opened = rows.map(({ name, handle, ciphertext, hosts }): Secret => {
-      const plain = this.#keyring.open('secret', context(installationId, name), ciphertext);
-      return { name, handle, value: plain.toString('utf8'), hosts };
-    });
+    const opened = rows.map(({ name, handle, ciphertext, hosts }): Secret => ({
+      name,
+      handle,
+      value: this.#openValue(installationId, name, ciphertext),
+      hosts,
+    }));
     return {
       byHandle: new Map(opened.map((secret) => [secret.handle, secret])),
       redactor: createRedactor(opened),

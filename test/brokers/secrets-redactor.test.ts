@@ -56,6 +56,36 @@ describe('redactor', () => {
     expect(redactor.text('x abcdef-0123456789 abcdef y')).toBe(`x ${long} ${short} y`);
   });
 
+  it('finds a long value whose forms begin alike and part later', () => {
+    const long = `${'x'.repeat(40)}/"ż ${'y'.repeat(40)}`;
+    const redactor = createRedactor([{ handle, value: long }]);
+    const forms = [
+      long,
+      encodeURIComponent(long),
+      JSON.stringify(long).slice(1, -1),
+      new URLSearchParams({ v: long }).toString().slice(2),
+    ];
+    for (const form of forms) expect(redactor.text(`<${form}>`)).toBe(`<${handle}>`);
+  });
+
+  it('takes the largest value there may be, made to be hard to find, and never names it', () => {
+    const size = 16 * 1024;
+    const values = [
+      'a'.repeat(size),
+      `${'a'.repeat(size - 1)}b`,
+      `b${'a'.repeat(size - 1)}`,
+      'ż'.repeat(size),
+      '%'.repeat(size),
+      '\ud800'.repeat(size),
+    ];
+    const text = Buffer.alloc(2 * 1024 * 1024, 'a');
+    for (const hard of values) {
+      const redactor = createRedactor([{ handle, value: hard }]);
+      expect(redactor.text(`[${hard}]`)).toBe(`[${handle}]`);
+      redactor.bytes(text);
+    }
+  });
+
   it('takes pattern characters of a value for what they are', () => {
     const redactor = createRedactor([{ handle, value: '.*+?^${}()|[]\\/-$&' }]);
     expect(redactor.text('any other text')).toBe('any other text');

@@ -59,7 +59,9 @@ describe('vault', () => {
       .db.insertInto('secrets')
       .values({ ...copy, installation_id: two, handle: randomUUID() })
       .execute();
-    await expect(vault().open(two)).rejects.toThrow('belongs to another');
+    await expect(vault().open(two)).rejects.toThrow('enter it again');
+    await vault().put(two, 'moved', 'entered again');
+    expect(Object.keys(await vault().handles(two))).toContain('moved');
     await kept.remove(two, 'moved');
     await kept.remove(one, 'moved');
     expect(await kept.handles(one)).not.toHaveProperty('moved');
@@ -67,6 +69,15 @@ describe('vault', () => {
 
   it('refuses a value too short to be recognised', async () => {
     await expect(vault().put(one, 'short', 'abc')).rejects.toMatchObject({ code: 'BAD_INPUT' });
+  });
+
+  it('keeps so many for an installation and no more, though each may change', async () => {
+    const [crowded] = await twoInstallations(host().db);
+    const kept = vault();
+    for (let index = 0; index < 32; index++) await kept.put(crowded, `name_${index}`, `value ${index}`);
+    await expect(kept.put(crowded, 'one_more', 'value')).rejects.toMatchObject({ code: 'LIMIT' });
+    await kept.put(crowded, 'name_7', 'another value');
+    expect(Object.keys(await kept.handles(crowded))).toHaveLength(32);
   });
 
   it('sees a change of its own at once and another process’s within seconds', async () => {
@@ -96,7 +107,7 @@ describe('vault', () => {
     };
     const kept = new Vault({ db: host().db, keyring: switching });
     await vault().put(one, 'api_key', 'value');
-    await expect(kept.open(one)).rejects.toThrow('belongs to another');
+    await expect(kept.open(one)).rejects.toThrow('enter it again');
     current = right;
     expect((await kept.open(one)).byHandle.size).toBeGreaterThan(0);
   });
@@ -108,7 +119,7 @@ describe('vault', () => {
     expect(rotated).toBeGreaterThan(0);
     expect(await vault([next, KEY]).rotate()).toBe(0);
     expect((await vault([next]).open(two)).byHandle.get(handle)?.value).toBe('kept through rotation');
-    await expect(vault().open(two)).rejects.toThrow('belongs to another');
+    await expect(vault().open(two)).rejects.toThrow('enter it again');
     await vault([KEY, next]).rotate();
   });
 });
