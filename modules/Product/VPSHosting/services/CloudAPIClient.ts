@@ -46,15 +46,15 @@ export function isUnanswered(error: unknown): boolean {
   return error instanceof CapabilityError && (error.code === 'HTTP_FAILED' || error.code === 'TIMEOUT');
 }
 
-/** Some providers answer errors with {message}; that text says more than the whole body. */
+/** For the log and the task. Providers say in {message} what is wrong; of an answer that could not be read nothing is repeated. */
 function failure(error: unknown): Failure {
-  const missing = error instanceof HttpError && error.status === NOT_FOUND;
-  const said =
-    error instanceof HttpError ? v.safeParse(v.object({ message: v.string() }), error.body) : undefined;
-  const text = error instanceof Error ? error.message : String(error);
-  const detail =
-    said?.success === true && error instanceof HttpError ? `${error.status} ${said.output.message}` : text;
-  return { success: false, error: `API Error: ${detail}`, missing };
+  if (error instanceof HttpError) {
+    const said = v.safeParse(v.object({ message: v.string() }), error.body);
+    const detail = said.success ? `${error.status} ${said.output.message}` : `status ${error.status}`;
+    return { success: false, error: `API Error: ${detail}`, missing: error.status === NOT_FOUND };
+  }
+  const detail = error instanceof CapabilityError ? error.message : 'the answer could not be read';
+  return { success: false, error: `API Error: ${detail}`, missing: false };
 }
 
 export class CloudAPIClient {
