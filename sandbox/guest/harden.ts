@@ -42,14 +42,7 @@ const REGEXP_STATICS = [
   '$9',
 ];
 
-const {
-  defineProperty,
-  freeze,
-  preventExtensions,
-  getOwnPropertyDescriptor,
-  getPrototypeOf,
-  getOwnPropertyDescriptors,
-} = Object;
+const { defineProperty, freeze, preventExtensions, getOwnPropertyDescriptor, getPrototypeOf } = Object;
 const { ownKeys, apply } = Reflect;
 const NativeTypeError = TypeError;
 
@@ -169,10 +162,13 @@ export function freezeDeep(roots: readonly object[]): void {
     seen.add(value);
     close(value);
     queue.push(getPrototypeOf(value));
-    const descriptors = getOwnPropertyDescriptors(value) as Record<PropertyKey, PropertyDescriptor>;
-    for (const key of ownKeys(descriptors)) {
-      const descriptor = descriptors[key];
-      if (descriptor !== undefined) queue.push(descriptor.value, descriptor.get, descriptor.set);
+    for (const key of ownKeys(value)) {
+      // Nearly all that is frozen are functions, and nearly all of their properties are these two plain ones.
+      if ((key === 'length' || key === 'name') && typeof value === 'function') continue;
+      const descriptor = getOwnPropertyDescriptor(value, key);
+      if (descriptor === undefined) continue;
+      if ('value' in descriptor) queue.push(descriptor.value);
+      else queue.push(descriptor.get, descriptor.set);
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   UP,
   type Usage,
 } from '../contract/wire.ts';
-import { createGuestIsolate, type EnterResult, type GuestIsolate } from './isolate.ts';
+import { createGuestIsolate, type EnterResult, type GuestIsolate, type GuestProgram } from './isolate.ts';
 import { parseOutbox, type GuestMessage } from './outbox.ts';
 
 /** As in the guest (boot.ts ENTER, outbox.ts MESSAGE): numbers of the channel inside the process. */
@@ -43,7 +43,7 @@ export interface Runner {
   receive(frame: Frame): void;
 }
 
-export function createRunner(guestScript: string, port: RunnerPort): Runner {
+export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   const isolates = new Map<string, GuestIsolate>();
   const invocations = new Map<number, Invocation>();
 
@@ -52,7 +52,7 @@ export function createRunner(guestScript: string, port: RunnerPort): Runner {
     port.mark(LOADING_MARK);
     try {
       isolates.get(key)?.dispose();
-      const isolate = createGuestIsolate(guestScript, input);
+      const isolate = createGuestIsolate(program, input);
       isolates.set(key, isolate);
       const value = { heapBytes: isolate.heapBytes(), loadMs: performance.now() - startedAt };
       port.send(UP.loaded, 0, key, JSON.stringify({ ok: true, value }));
