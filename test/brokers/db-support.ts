@@ -38,7 +38,7 @@ export interface Invocation {
   readonly grant: Grant<'db'>;
   readonly used: string[];
   /** As the invoker does it: abort, then the cleanups in reverse order. */
-  end(ok?: boolean): Promise<void>;
+  readonly end: (ok?: boolean) => Promise<void>;
 }
 
 export interface InvocationOptions {

@@ -3,6 +3,7 @@ import postgres from 'postgres';
 import { describe, expect, test } from 'vitest';
 
 import { connectHost } from '../../src/database/connect.ts';
+import type { HostSql } from '../../src/database/connect.ts';
 import { forPostgresJs } from '../../src/database/endpoint.ts';
 import {
   createInstallationSchema,
@@ -119,6 +120,17 @@ describe('createInstallationSchema', () => {
     await using admin = connectHost(modules().admin, { max: 1 });
     const [row] = await admin.sql`select rolpassword from pg_authid where rolname = ${login}`;
     expect(row?.['rolpassword']).toMatch(/^SCRAM-SHA-256\$4096:/);
+  });
+
+  test('tells no password to the server, whose log may keep every statement', async () => {
+    const texts: string[] = [];
+    const debug = (_connection: number, text: string): number => texts.push(text);
+    const sql = postgres({ ...forPostgresJs(modules().endpoint), max: 1, debug, onnotice: () => undefined });
+    const names = installationNames('test2', randomUUID());
+    await createInstallationSchema(sql as unknown as HostSql, names, rolePassword);
+    await sql.end();
+    expect(texts.filter((text) => text.includes(' password '))).toHaveLength(2);
+    for (const role of [names.owner, names.login]) expect(texts.join()).not.toContain(rolePassword(role));
   });
 
   test('does not let the host use the rights of the roles unasked', async () => {

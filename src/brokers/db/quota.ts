@@ -26,6 +26,8 @@ const BYTES_PER_MB = 1024 * 1024;
 export interface Written {
   readonly rows: number;
   readonly bytes: number;
+  /** What an error of this statement would undo; absent if it is committed already. */
+  readonly undoable: 'transaction' | 'lifecycle' | undefined;
 }
 
 /** Size of all tables and indexes of the schema; also what is not committed yet. */
@@ -84,26 +86,31 @@ export class Quota {
 
   /**
    * Call after a statement that wrote, on its connection. Measures when it is time.
-   * @returns true if the installation is over its quota
+   * @throws HostError DB_QUOTA for a statement that can still be undone (`written.undoable`) and overfilled the installation
    */
   async afterWrite(
     connection: ModuleConnection,
     verdict: Verdict,
     written: Written,
     storageMb: number,
-  ): Promise<boolean> {
+  ): Promise<void> {
     if (this.#full && !verdict.grows) this.#deleted = true;
     this.#rows += written.rows;
     this.#bytes += written.bytes;
     const due =
+      verdict.kind === 'ddl' ||
       Date.now() - this.#measuredAt >= MEASURE_AFTER_MS ||
       this.#rows >= MEASURE_AFTER_ROWS ||
       this.#bytes >= MEASURE_AFTER_BYTES;
-    if (!due || !verdict.grows || !connection.alive) return this.#full;
+    if (!due || !verdict.grows) return;
     this.#note(await measure(connection, this.#names.schema, bounds(LIMITS.dbStatementMs)));
-    if (this.#sizeBytes > storageMb * BYTES_PER_MB && !this.#full)
-      await this.#asOwner((owner) => this.#close(owner));
-    return this.#full;
+    if (this.#sizeBytes <= storageMb * BYTES_PER_MB) return;
+    // Within activate() another connection would wait for the tables it has changed, and it for that connection.
+    if (!this.#full && written.undoable !== 'lifecycle') await this.#asOwner((owner) => this.#close(owner));
+    if (written.undoable === undefined) return;
+    // What is undone is room again, once it was cleared away.
+    this.#deleted = true;
+    throw this.#refusal(storageMb);
   }
 
   #note(sizeBytes: number): void {

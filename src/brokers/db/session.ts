@@ -126,12 +126,12 @@ export class Session {
   async #alone(statement: Statement): Promise<Answer> {
     const { writes, returns } = statement.verdict;
     const held = await this.#acquire(this.#database.names.login, this.#stop.signal);
-    const run = async (atomic: boolean): Promise<Answer> =>
-      runStatement(held.connection, statement, { ...this.#runOptions(this.#stop.signal), atomic });
+    const run = async (undoable: 'transaction' | undefined): Promise<Answer> =>
+      runStatement(held.connection, statement, { ...this.#runOptions(this.#stop.signal), undoable });
     try {
-      if (!(writes && returns)) return await run(false);
+      if (!(writes && returns)) return await run(undefined);
       await held.control('begin');
-      const answer = await run(false);
+      const answer = await run('transaction');
       await held.commit();
       return answer;
     } catch (error) {
@@ -153,7 +153,10 @@ export class Session {
   async #within(held: Held, statement: Statement, trx: number | undefined): Promise<Answer> {
     const run = async (): Promise<Answer> => {
       const options = this.#runOptions(this.#leave.signal);
-      const answer = await runStatement(held.connection, statement, { ...options, atomic: true });
+      const answer = await runStatement(held.connection, statement, {
+        ...options,
+        undoable: this.#wholeInvocation ? 'lifecycle' : 'transaction',
+      });
       if (statement.verdict.kind === 'ddl')
         await checkAmounts(held.connection, this.#database.names, this.#grant, options.bounds);
       return answer;

@@ -9,7 +9,7 @@ import type { Verdict } from '../../database/guard/check-statement.ts';
 import { tooLarge } from '../../database/modules/connection.ts';
 import type { Answer, ModuleConnection, RunOptions } from '../../database/modules/connection.ts';
 import { isDenied, toHostError } from './errors.ts';
-import type { Quota } from './quota.ts';
+import type { Quota, Written } from './quota.ts';
 
 export interface Statement {
   readonly sql: string;
@@ -34,29 +34,31 @@ function parameterBytes(parameters: readonly unknown[]): number {
   return bytes;
 }
 
+export interface StatementOptions {
+  readonly bounds: RunOptions;
+  readonly quota: Quota;
+  readonly grant: Grant<'db'>;
+  /** What an error would undo; see Written. */
+  readonly undoable: Written['undoable'];
+}
+
 /**
- * Runs a statement. In a transaction (`atomic`) a write that overfills the installation is an error, so that it is undone.
+ * Runs a statement. A write that overfills the installation is an error where it can still be undone.
  * @throws HostError only
  */
 export async function runStatement(
   connection: ModuleConnection,
   statement: Statement,
-  options: {
-    readonly bounds: RunOptions;
-    readonly quota: Quota;
-    readonly grant: Grant<'db'>;
-    readonly atomic: boolean;
-  },
+  options: StatementOptions,
 ): Promise<Answer> {
   const { verdict, sql, parameters } = statement;
-  const { quota, grant, bounds } = options;
+  const { quota, grant, bounds, undoable } = options;
   try {
     const answer = await connection.run(sql, parameters, bounds);
     checkSize(answer);
-    if (verdict.writes) {
-      const written = { rows: answer.affected, bytes: parameterBytes(parameters) };
-      const over = await quota.afterWrite(connection, verdict, written, grant.storage_mb);
-      if (over && verdict.grows && options.atomic) await quota.beforeWrite(grant.storage_mb);
+    if (verdict.writes || verdict.grows) {
+      const written = { rows: answer.affected, bytes: parameterBytes(parameters), undoable };
+      await quota.afterWrite(connection, verdict, written, grant.storage_mb);
     }
     return answer;
   } catch (error) {

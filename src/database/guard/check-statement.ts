@@ -3,20 +3,16 @@
  * what grammar.ts, allowed.ts and nodes.ts list. It is the fourth of five layers: below it the installation's own database role has
  * rights to its own rows and to nothing else, so that a hole here is a nuisance and no breach.
  */
-import { loadModule, parseSync } from 'libpg-query';
-
-import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { ColumnNotation } from './column-notation.ts';
 import { DDL, DML } from './grammar.ts';
 import { checkText } from './lexical.ts';
 import { LruByLength } from './lru.ts';
 import { checkNode } from './nodes.ts';
+import { parseText } from './parser.ts';
 import { refused } from './refusal.ts';
 import { isTree, textOf } from './tree.ts';
 import type { Tree } from './tree.ts';
 import { walk } from './walk.ts';
-
-await loadModule();
 
 /** 'dml': rows only. 'ddl': rows, and the module's own tables and indexes (activate and update). */
 export type Mode = 'dml' | 'ddl';
@@ -27,7 +23,7 @@ export interface Verdict {
   readonly tables: readonly string[];
   /** Something is inserted, updated or deleted, be it inside WITH. */
   readonly writes: boolean;
-  /** Something is inserted or updated: what a full installation may not do. */
+  /** Something is inserted, updated, or made (a table, a column, an index): what a full installation may not do. */
   readonly grows: boolean;
   /** The answer has rows: SELECT or RETURNING. */
   readonly returns: boolean;
@@ -44,6 +40,7 @@ const KINDS: Readonly<Record<string, Verdict['kind']>> = {
   IndexStmt: 'ddl',
   DropStmt: 'ddl',
 };
+const GROWING_DDL = new Set(['CreateStmt', 'AlterTableStmt', 'IndexStmt']);
 const CACHE_CHARACTERS = 4_000_000;
 const cache = new LruByLength<Verdict>(CACHE_CHARACTERS);
 
@@ -54,21 +51,9 @@ function hintFor(statement: string): string {
   return 'A module may run SELECT, INSERT, UPDATE and DELETE, and CREATE, ALTER and DROP of its own tables and indexes in activate() and update().';
 }
 
-function parse(sql: string): Tree {
-  try {
-    const parsed: unknown = parseSync(sql);
-    if (isTree(parsed)) return parsed;
-  } catch (cause) {
-    const reason =
-      cause instanceof Error && !(cause instanceof RangeError) ? cause.message : 'it is nested too deeply';
-    throw new HostError('DB_REFUSED', `db: the statement cannot be read: ${reason}.`, { cause });
-  }
-  throw refused('an empty statement', 'Write one statement.');
-}
-
 /** The one statement of a text, as `{SelectStmt: {…}}`, with its type. */
 function onlyStatement(sql: string): readonly [string, Tree] {
-  const statements = parse(sql)['stmts'];
+  const statements = parseText(sql)['stmts'];
   const list: readonly unknown[] = Array.isArray(statements) ? statements : [];
   const first = list[0];
   const tree = isTree(first) ? first['stmt'] : undefined;
@@ -104,12 +89,12 @@ function examine(sql: string, mode: Mode): Verdict {
   });
   notation.judge();
   const root = tree[type];
-  const grows = seen.has('InsertStmt') || seen.has('UpdateStmt');
+  const changesRows = seen.has('InsertStmt') || seen.has('UpdateStmt');
   return {
     kind,
     tables: [...tables].filter((table) => !made.has(table)),
-    writes: grows || seen.has('DeleteStmt'),
-    grows,
+    writes: changesRows || seen.has('DeleteStmt'),
+    grows: changesRows || GROWING_DDL.has(type),
     returns: kind === 'select' || (isTree(root) && root['returningClause'] !== undefined),
   };
 }
