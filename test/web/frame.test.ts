@@ -180,6 +180,35 @@ describe.skipIf(!existsSync(CHROMIUM))('a module’s frame in Chromium', () => {
     expect(context.pages()).toHaveLength(count);
   });
 
+  test('of a product hands its inputs to the panel’s form, and shows what is wrong at them', async () => {
+    const { deps, seeded } = panel();
+    const { productForm, saveProduct } = deps.catalog;
+    let refuse = true;
+    Object.assign(deps.catalog, {
+      productForm: async () => ({ kind: 'html' }),
+      saveProduct: async (input: Parameters<typeof saveProduct>[0]) =>
+        refuse ? { ok: false, errors: { plan: ['No such plan.'] } } : saveProduct(input),
+    });
+    deps.answer = {
+      kind: 'html',
+      status: 200,
+      html: '<input name="product_data[plan]" value="s"><select name="tags[]" multiple><option selected>a</option><option selected>b</option></select><input type="checkbox" name="off" value="1">',
+    };
+    await page.goto(`${panel().origin}/t/acme/admin/products/${seeded.productId}`);
+    await (await frame()).fill('input[name="product_data[plan]"]', 'xl');
+    await page.click('main button[type=submit]');
+    const note = (await frame()).locator('.invalid-feedback');
+    await expect.poll(() => note.textContent()).toBe('No such plan.');
+    expect(await (await frame()).inputValue('input[name="product_data[plan]"]')).toBe('xl');
+    refuse = false;
+    await page.click('main button[type=submit]');
+    await page.waitForSelector('text=The product is saved.');
+    expect(deps.called.findLast(({ name }) => name === 'saveProduct')?.input).toMatchObject({
+      data: { plan: 'xl', tags: ['a', 'b'] },
+    });
+    Object.assign(deps.catalog, { productForm, saveProduct });
+  });
+
   test('hears of no message but the panel’s, and the panel of none but its frame’s', async () => {
     const inside = await frame();
     panel().deps.called.length = 0;

@@ -45,7 +45,7 @@ describe('the consent page', () => {
     const visitor = await admin();
     await visitor.post(path(), { 'grant:http.per_minute': 'on' });
     expect(lastCall('enable')).toBeUndefined();
-    await visitor.post(path(), { 'grant:http.per_minute': 'on', then: 'enable' });
+    await visitor.post(path(), { 'grant:http.per_minute': 'on', after: 'enable' });
     expect(lastCall('enable')).toBe(panel().seeded.installationId);
   });
 

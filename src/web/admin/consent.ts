@@ -94,7 +94,7 @@ export function consentPages(app: AccountApp, panel: Panel): void {
       return page(c, installation.id, { errors, answers });
     }
     const home = `${c.get('tenantBase')}/admin/installations/${installation.id}`;
-    if (form['then'] !== 'enable') return c.redirect(withNote(`${home}/permissions`, 'granted'), 303);
+    if (form['after'] !== 'enable') return c.redirect(withNote(`${home}/permissions`, 'granted'), 303);
     await catalog.enable(installation.id, accountId);
     return c.redirect(withNote(home, 'enabled'), 303);
   });

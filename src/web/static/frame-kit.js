@@ -104,19 +104,26 @@
     }
     return data;
   };
+  /** 'product_data[plan]' and 'plan[]' are both 'plan': the names that forms of the guide use. */
+  const keyOf = (name) => name.replace(/\[\]$/, '').replace(/^\w+\[([^\]]+)\]$/, '$1');
+
   const add = (data, name, value) => {
     if (typeof value !== 'string') return;
-    const key = name.replace(/^\w+\[([^\]]+)\](\[\])?$/, '$1');
+    const key = keyOf(name);
     data[key] = key in data ? [data[key], value].flat() : value;
   };
 
   const fill = (values, errors) => {
     const elementsOf = (key) =>
-      document.querySelectorAll(`[name="${CSS.escape(key)}"], [name$="[${CSS.escape(key)}]"]`);
+      [...document.querySelectorAll('input[name], select[name], textarea[name]')].filter(
+        (input) => keyOf(input.name) === key,
+      );
     for (const [key, value] of Object.entries(values))
       for (const input of elementsOf(key))
         if (input.type === 'checkbox' || input.type === 'radio')
           input.checked = [value].flat().includes(input.value);
+        else if (input.multiple && input.options)
+          for (const option of input.options) option.selected = [value].flat().includes(option.value);
         else input.value = value;
     for (const [key, texts] of Object.entries(errors))
       for (const input of elementsOf(key)) {
