@@ -75,12 +75,13 @@ class BatchRecorder implements Recorder {
   }
 
   log(line: LogLine): void {
-    if (this.#logs.length < LINES_KEPT) this.#logs.push(line);
+    // Stamped now: a batch is written later than what it tells of.
+    if (this.#logs.length < LINES_KEPT) this.#logs.push({ at: new Date(), ...line });
     else this.#dropped++;
   }
 
   call(line: CallLine): void {
-    if (this.#calls.length < LINES_KEPT) this.#calls.push(line);
+    if (this.#calls.length < LINES_KEPT) this.#calls.push({ at: new Date(), ...line });
     else this.#dropped++;
   }
 

@@ -103,7 +103,11 @@ async function prepare(deps: RunTaskDeps, task: Task, methods: ReadonlySet<strin
         Object.entries(complete.output).filter(([key]) => !Object.hasOwn(provision, key)),
       );
       if (isDeepStrictEqual(next, data)) return;
-      await deps.db.updateTable('services').set({ data: v.parse(Json, storable(next)) }).where('id', '=', task.serviceId).execute();
+      await deps.db
+        .updateTable('services')
+        .set({ data: v.parse(Json, storable(next)) })
+        .where('id', '=', task.serviceId)
+        .execute();
     },
   };
 }
