@@ -450,10 +450,12 @@ describe('storage', () => {
 
   test('activate() may not overfill it, be it with rows or with an index, and may go on when it caught that', async () => {
     const other = await modules().install();
+    await modules().activate(other, async (env) => query(env, 'create table blobs (id int)'));
     await modules().activate(
       other,
       async (env) => {
-        await query(env, 'create table blobs (id int, data text)');
+        // Held until the commit: a second connection that changed rights on the table would wait for it.
+        await query(env, 'alter table blobs add column data text');
         await query(env, 'insert into blobs select n from generate_series(1, 20000) as g(n)');
         await expect(query(env, 'create index too_much on blobs (id)')).rejects.toMatchObject({
           code: 'DB_QUOTA',
