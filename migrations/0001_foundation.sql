@@ -348,3 +348,16 @@ create table settings (
   value jsonb not null,
   updated_at timestamptz not null default now()
 );
+
+-- Values that modules keep for a while. Unlogged: they may be lost at any time, by contract.
+create unlogged table cache_entries (
+  installation_id uuid not null references installations on delete cascade,
+  key text not null,
+  -- JSON as text: it comes back as it came, also what jsonb cannot hold.
+  value text not null,
+  size_bytes integer not null,
+  tags text[] not null default '{}',
+  expires_at timestamptz not null,
+  primary key (installation_id, key)
+);
+create index on cache_entries using gin (tags);

@@ -10,6 +10,7 @@ import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
 import { createBilling } from './billing/orders.ts';
 import type { Brokers } from './brokers/broker.ts';
+import { createCacheBroker } from './brokers/cache.ts';
 import { createCryptBroker } from './brokers/crypt.ts';
 import { createDbBroker } from './brokers/db.ts';
 import { createHttpBroker } from './brokers/http.ts';
@@ -34,6 +35,7 @@ import { derivedRolePassword } from './database/modules/passwords.ts';
 import { deploymentIdentity, openDatabases, type OpenDatabases } from './database/open.ts';
 import { createFlows, type Flows } from './flows/executor.ts';
 import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
+import type { JobTiming } from './jobs/limits.ts';
 import { createRunTask } from './jobs/run-task.ts';
 import { startWorker, type Worker } from './jobs/worker.ts';
 import { migrateQueue } from './jobs/graphile.ts';
@@ -76,7 +78,11 @@ export interface Bulkhead {
   /** Publishes a package into this host's own store. */
   publish(bytes: Uint8Array, options: PublishOptions): Promise<Published>;
   /** Runs jobs in this process until it is stopped. */
-  startWorker(options?: { readonly concurrency?: number }): Promise<Worker>;
+  startWorker(options?: {
+    readonly concurrency?: number;
+    /** Other than JOB_LIMITS: for tests. */
+    readonly timing?: Partial<JobTiming>;
+  }): Promise<Worker>;
   /** Stops workers, ends runners, flushes what is to be written, and stops an embedded database. May be called again. */
   close(): Promise<void>;
 }
@@ -242,6 +248,8 @@ function createBrokers({
     steps: createStepsBroker({ db }),
     service: createServiceBroker({ db }),
     logs: createLogsBroker(logSink(recorder)),
+    cache: createCacheBroker({ db }),
+    compute: {},
     views: {},
   };
 }

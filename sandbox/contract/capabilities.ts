@@ -1,4 +1,6 @@
 /** The closed record of capabilities. A new one is a file in capabilities/ and a line here; a broker without it does not compile. */
+import { cache } from './capabilities/cache.ts';
+import { compute } from './capabilities/compute.ts';
 import { crypt } from './capabilities/crypt.ts';
 import { db } from './capabilities/db.ts';
 import { http } from './capabilities/http.ts';
@@ -11,7 +13,19 @@ import { views } from './capabilities/views.ts';
 import type { GrantOf } from './grant.ts';
 import type { In, Op, Out } from './op.ts';
 
-export const capabilities = { db, http, secrets, tasks, steps, service, crypt, views, logs } as const;
+export const capabilities = {
+  db,
+  http,
+  secrets,
+  tasks,
+  cache,
+  compute,
+  steps,
+  service,
+  crypt,
+  views,
+  logs,
+} as const;
 
 export type Capabilities = typeof capabilities;
 export type CapabilityName = keyof Capabilities;

@@ -75,6 +75,9 @@ export const LIMITS = Object.freeze({
   taskParamsBytes: 64 * 1024,
   taskTags: 20,
 
+  cacheSeconds: 30 * 86_400,
+  cacheValueBytes: 256 * 1024,
+
   stepsPerTask: 100,
   templateBytes: 256 * 1024,
   viewMs: 1_000,

@@ -6,6 +6,7 @@ import type { Kysely } from 'kysely';
 import type { ServiceAction } from '../contract/kinds/product.ts';
 import type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
 import type { OpInput, OpOutput } from '../contract/capabilities.ts';
+import { type Cache, createCache } from './cache.ts';
 import { createDb } from './db.ts';
 import type { Env } from './env.ts';
 import { createHttp, type Http } from './http.ts';
@@ -174,6 +175,11 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
   /** A named, resumable part of a job. */
   get step(): Step {
     return createStep(this.#runtime.env);
+  }
+
+  /** Results kept for a while: `remember` asks again only when they are gone. */
+  get cache(): Cache {
+    return this.#has('cache') ? createCache(this.#runtime.env) : (undefined as never);
   }
 
   get crypt(): {

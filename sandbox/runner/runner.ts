@@ -133,7 +133,7 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
     if (result.reason === 'memory')
       return {
         code: 'MEMORY_LIMIT',
-        message: `More memory than the ${LIMITS.isolateHeapMb} MB a module may use.`,
+        message: 'More memory than the module may use.',
       };
     if (result.reason === 'time')
       return {

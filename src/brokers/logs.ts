@@ -48,11 +48,17 @@ interface Window {
 
 const WINDOW_MS = 1_000;
 
+/** The host's rate, or what the admin left of it (capability compute). */
+function linesPerSecondOf(scope: Scope): number {
+  const granted = scope.grants['compute']?.['log_lines'];
+  return typeof granted === 'number' ? Math.min(granted, LIMITS.logLinesPerSecond) : LIMITS.logLinesPerSecond;
+}
+
 export function createLogsBroker(sink: LogSink): Broker<'logs'> {
   const windows = new Map<string, Window>();
 
   /** True if the line may be written; the first one over the rate says so in the log. */
-  function admit(scope: Scope, bytes: number): boolean {
+  function admit(scope: Scope, bytes: number, linesPerSecond: number): boolean {
     const now = Date.now();
     let window = windows.get(scope.installationId);
     if (window === undefined || now - window.startedAt >= WINDOW_MS) {
@@ -61,9 +67,9 @@ export function createLogsBroker(sink: LogSink): Broker<'logs'> {
     }
     window.lines++;
     window.bytes += bytes;
-    if (window.lines <= LIMITS.logLinesPerSecond && window.bytes <= LIMITS.logBytesPerSecond) return true;
+    if (window.lines <= linesPerSecond && window.bytes <= LIMITS.logBytesPerSecond) return true;
     if (window.dropped++ === 0) {
-      const request = `More than ${LIMITS.logLinesPerSecond} lines or ${LIMITS.logBytesPerSecond} bytes a second: further lines of this second are dropped.`;
+      const request = `More than ${linesPerSecond} lines or ${LIMITS.logBytesPerSecond} bytes a second: further lines of this second are dropped.`;
       sink.line(scope, { level: 'warning', action: 'log flood', request, response: null, source: 'host' });
     }
     return false;
@@ -74,7 +80,7 @@ export function createLogsBroker(sink: LogSink): Broker<'logs'> {
       const request = cut(redact(input.request));
       const response = cut(redact(input.response));
       const bytes = input.action.length + JSON.stringify([request, response]).length;
-      if (admit(scope, bytes))
+      if (admit(scope, bytes, linesPerSecondOf(scope)))
         sink.line(scope, { level: input.level, action: input.action, request, response, source: 'module' });
     },
   };

@@ -8,13 +8,13 @@ import * as v from 'valibot';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
-import { LIMITS } from '../../sandbox/contract/limits.ts';
-import type { InvocationLimits } from '../../sandbox/contract/wire.ts';
+import type { LoadInput } from '../../sandbox/contract/wire.ts';
 import type { Sandbox, InvokeOutcome } from '../../sandbox/supervisor/sandbox.ts';
 import type { Brokers, Purpose } from '../brokers/broker.ts';
 import { dispatch } from '../brokers/dispatch.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Vault } from '../secrets/vault.ts';
+import { boundsOf, heapMb } from './bounds.ts';
 import type { Installation, Installations } from './installations.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
@@ -80,26 +80,6 @@ export interface InvokerDeps {
   readonly assetBase: (installation: Installation) => string;
 }
 
-/** Bounds by purpose: what answers a person is short, what works in the background is not. */
-const BOUNDS: Readonly<Record<Purpose, { wallMs: number; cpuHardMs: number; cpuSoftMs: number }>> = {
-  request: {
-    wallMs: LIMITS.requestWallMs,
-    cpuHardMs: LIMITS.requestCpuHardMs,
-    cpuSoftMs: LIMITS.requestCpuSoftMs,
-  },
-  job: { wallMs: LIMITS.jobWallMs, cpuHardMs: LIMITS.jobCpuHardMs, cpuSoftMs: LIMITS.jobCpuSoftMs },
-  lifecycle: {
-    wallMs: LIMITS.lifecycleWallMs,
-    cpuHardMs: LIMITS.jobCpuHardMs,
-    cpuSoftMs: LIMITS.jobCpuSoftMs,
-  },
-  declare: {
-    wallMs: LIMITS.declareWallMs,
-    cpuHardMs: LIMITS.requestCpuHardMs,
-    cpuSoftMs: LIMITS.requestCpuSoftMs,
-  },
-};
-
 const Json = v.record(v.string(), v.unknown());
 
 export function createInvoker(deps: InvokerDeps): Invoker {
@@ -109,15 +89,21 @@ export function createInvoker(deps: InvokerDeps): Invoker {
   };
 }
 
+/** Memory is set when an isolate is made: another amount is another isolate. */
 function isolateKey(installation: Installation): string {
-  return `${installation.id}@${installation.version.version}`;
+  return `${installation.id}@${installation.version.version}/${heapMb(installation.grants)}`;
 }
 
-function checkState(installation: Installation, purpose: Purpose): void {
+async function load(deps: InvokerDeps, installation: Installation): Promise<LoadInput> {
+  return { ...(await deps.versions.loadInput(installation.version.id)), heapMb: heapMb(installation.grants) };
+}
+
+function checkState(installation: Installation, { purpose, versionId }: InvokeOptions): void {
   const name = `${installation.version.type}/${installation.version.name}`;
-  if (purpose === 'lifecycle') return;
-  if (installation.pausedReason !== null)
+  // A pause holds for the version in force; a newer one may be what ends it.
+  if (installation.pausedReason !== null && versionId === undefined)
     throw new HostError('CONFLICT', `${name} is paused: ${installation.pausedReason}`);
+  if (purpose === 'lifecycle') return;
   // A restricted installation goes on with the version whose update was not yet accepted.
   if (installation.status !== 'active' && installation.status !== 'restricted')
     throw new HostError('CONFLICT', `${name} is not enabled.`);
@@ -129,10 +115,9 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     options.versionId === undefined
       ? current
       : { ...current, version: await deps.versions.get(options.versionId) };
-  checkState(installation, options.purpose);
+  checkState(installation, options);
   const context = await buildContext(deps, installation, options);
-  const bounds = BOUNDS[options.purpose];
-  const wallMs = options.wallMs ?? bounds.wallMs;
+  const { wallMs, cpuSoftMs, limits } = boundsOf(options.purpose, installation.grants, options.wallMs);
   const ending = new AbortController();
   const opened = openScope(
     {
@@ -148,15 +133,9 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     },
     deps.recorder,
   );
-  const limits: InvocationLimits = {
-    entryMs: LIMITS.entryMs,
-    cpuHardMs: bounds.cpuHardMs,
-    callsInFlight: LIMITS.callsInFlight,
-    calls: LIMITS.callsPerInvocation,
-  };
   const outcome = await deps.sandbox.invoke({
     group: { key: installation.tenant.id, ...deps.runnerIds.tenant(installation.tenant.runnerNumber) },
-    module: { key: isolateKey(installation), load: () => deps.versions.loadInput(installation.version.id) },
+    module: { key: isolateKey(installation), load: () => load(deps, installation) },
     input: { context, calls: options.calls },
     limits,
     wallMs,
@@ -165,7 +144,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     onNotify: (path, input) => void call(deps, opened, path, input).catch(() => undefined),
   });
   const error = await settle(opened, outcome, options, ending);
-  bill(deps, opened, outcome, error, bounds.cpuSoftMs);
+  bill(deps, opened, outcome, error, cpuSoftMs);
   if (error !== undefined) throw new InvocationFailed(error, outcome.usage);
   const results = outcome.envelope.ok ? outcome.envelope.value.results : [];
   return { results, usage: outcome.usage, deferred: opened.deferred };

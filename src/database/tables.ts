@@ -33,6 +33,15 @@ export interface AccountsTable {
   created_at: Defaulted<Date>;
 }
 
+export interface CacheEntriesTable {
+  installation_id: string;
+  key: string;
+  value: string;
+  size_bytes: number;
+  tags: Defaulted<string[]>;
+  expires_at: Date;
+}
+
 export interface CallsTable {
   id: Computed<number>;
   installation_id: string;
@@ -344,6 +353,7 @@ export interface WorkersTable {
 
 export interface Tables {
   accounts: AccountsTable;
+  cache_entries: CacheEntriesTable;
   calls: CallsTable;
   flows: FlowsTable;
   grant_use: GrantUseTable;
