@@ -74,12 +74,13 @@ async function derive(
   await change(trx, row.id, 'status', row.status, derived.status, actor);
 }
 
+/** Held until the transaction ends. Not FOR UPDATE: that would also stop tasks of the service from being queued, and deadlock with them. */
 export async function lockService(trx: Trx, serviceId: string): Promise<Selectable<ServicesTable>> {
   const row = await trx
     .selectFrom('services')
     .selectAll()
     .where('id', '=', serviceId)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
   return row;

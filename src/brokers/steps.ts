@@ -13,7 +13,7 @@ import { http } from '../../sandbox/contract/capabilities/http.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Tables } from '../database/tables.ts';
-import { refuseUnstorable, storable } from '../jobs/storable.ts';
+import { refuseUnstorable, storable } from '../database/storable.ts';
 import type { Broker, Scope } from './broker.ts';
 import type { StepJournal, StepRequest } from './http/journal.ts';
 

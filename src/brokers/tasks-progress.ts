@@ -7,7 +7,7 @@ import type { Kysely } from 'kysely';
 import type { OpArgument } from '../../sandbox/contract/capabilities.ts';
 import type { Tables } from '../database/tables.ts';
 import { JOB_LIMITS } from '../jobs/limits.ts';
-import { storable } from '../jobs/storable.ts';
+import { storable } from '../database/storable.ts';
 import type { Scope } from './broker.ts';
 
 type Note = OpArgument<'tasks', 'progress'>;

@@ -14,7 +14,7 @@ import type { Tables } from '../database/tables.ts';
 import { cancelTask } from '../jobs/control.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import type { NewTask } from '../jobs/queue.ts';
-import { refuseUnstorable } from '../jobs/storable.ts';
+import { refuseUnstorable } from '../database/storable.ts';
 import type { Broker, Scope } from './broker.ts';
 import { createProgress } from './tasks-progress.ts';
 import { createRate } from './tasks-rate.ts';

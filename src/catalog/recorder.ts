@@ -4,6 +4,7 @@
  */
 import type { Insertable, Kysely } from 'kysely';
 import { sql } from 'kysely';
+import { storable } from '../database/storable.ts';
 import type { CallsTable, LogsTable, Tables } from '../database/tables.ts';
 
 export type LogLine = Insertable<LogsTable>;
@@ -52,6 +53,16 @@ interface UseSum {
   refusals: number;
 }
 
+/** One line that PostgreSQL cannot hold would take its whole batch, other tenants' lines included, with it. */
+function clean(line: LogLine): LogLine {
+  return {
+    ...line,
+    action: String(storable(line.action)),
+    request: storable(line.request ?? null) as object | null,
+    response: storable(line.response ?? null) as object | null,
+  };
+}
+
 export function createRecorder(db: Kysely<Tables>, onFault: (error: unknown) => void): Recorder {
   return new BatchRecorder(db, onFault);
 }
@@ -76,7 +87,7 @@ class BatchRecorder implements Recorder {
 
   log(line: LogLine): void {
     // Stamped now: a batch is written later than what it tells of.
-    if (this.#logs.length < LINES_KEPT) this.#logs.push({ at: new Date(), ...line });
+    if (this.#logs.length < LINES_KEPT) this.#logs.push({ at: new Date(), ...clean(line) });
     else this.#dropped++;
   }
 

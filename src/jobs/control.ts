@@ -9,7 +9,7 @@ import { holdTask } from './claim.ts';
 import { addJob } from './graphile.ts';
 import { backlogIndex, freePlaces, promote } from './places.ts';
 import type { Places } from './places.ts';
-import { storable } from './storable.ts';
+import { storable } from '../database/storable.ts';
 import { inTransaction } from './task.ts';
 import type { Db, Task, Trx } from './task.ts';
 

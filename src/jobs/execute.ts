@@ -18,7 +18,7 @@ import { reasonOf } from './log.ts';
 import type { JobLog } from './log.ts';
 import type { StopCause, TaskOutcome } from './outcome.ts';
 import { recordOutcome } from './record.ts';
-import { storable } from './storable.ts';
+import { storable } from '../database/storable.ts';
 import type { Db, Task } from './task.ts';
 
 /** Runs a task's method. Must end soon after the signal aborts; whatever it then says is read by the signal's cause. */

@@ -11,7 +11,7 @@ import { onModule } from '../catalog/products.ts';
 import type { Tables } from '../database/tables.ts';
 import type { RunTask } from './execute.ts';
 import type { TaskOutcome } from './outcome.ts';
-import { storable } from './storable.ts';
+import { storable } from '../database/storable.ts';
 import type { Task } from './task.ts';
 
 export interface RunTaskDeps {

@@ -175,7 +175,12 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     log,
   });
   await migrateQueue(endpoint, log);
-  const context: Context = { options, timing, executor, pgPool: queuePool(endpoint, Math.max(POOL_CONNECTIONS, options.concurrency ?? DEFAULT_CONCURRENCY), log) };
+  const context: Context = {
+    options,
+    timing,
+    executor,
+    pgPool: queuePool(endpoint, Math.max(POOL_CONNECTIONS, options.concurrency ?? DEFAULT_CONCURRENCY), log),
+  };
   const lives = await liveOn(context);
   const keeper = startLoop('housekeeping', timing.beatMs, housekeeping(context), log);
   const stop = async (): Promise<void> => {
