@@ -105,6 +105,7 @@ async function install(walk: Walk, running: Demo): Promise<void> {
       api_url: running.cloud.cloud,
       api_key: running.state.cloud.token,
       status_check_delay: 1,
+      retry_delay: 1,
     }),
   );
   await step(

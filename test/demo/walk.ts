@@ -201,6 +201,16 @@ export class Walk {
     });
   }
 
+  async attempts(serviceId: string): Promise<number> {
+    const rows = await this.#panel.db
+      .selectFrom('task_attempts as attempt')
+      .innerJoin('tasks as task', 'task.id', 'attempt.task_id')
+      .select('attempt.id')
+      .where('task.service_id', '=', serviceId)
+      .execute();
+    return rows.length;
+  }
+
   async failure(serviceId: string): Promise<string> {
     const task = await this.#panel.db
       .selectFrom('tasks')
@@ -323,13 +333,15 @@ export class Walk {
       .select('id')
       .where('name', '=', 'VPS S')
       .executeTakeFirstOrThrow();
-    await control.addFault({ match: { method: 'POST', path: '/v2/droplets' }, kind: 'status', status: 500 });
+    await control.addFault({ match: { method: 'POST', path: '/v2/droplets' }, kind: 'status', status: 500, times: 3 });
     const serviceId = await this.order(product.id, {
       hostname: 'second.example.com',
       image_id: 'ubuntu-20.04',
     });
     await this.reached(serviceId, 'failed', 'pending');
     const reason = await this.failure(serviceId);
+    const attempts = await this.attempts(serviceId);
+    expect(attempts === 3, `the job was tried ${attempts} times`);
     await control.clearFaults();
     const task = await this.#panel.db
       .selectFrom('tasks')
@@ -341,7 +353,7 @@ export class Walk {
     await until('the retried service', async () =>
       (await this.service(serviceId)).status === 'active' ? true : undefined,
     );
-    return `failed with ${reason}; active after Retry`;
+    return `${attempts} attempts, then ${reason}; active after Retry`;
   }
 
   async publishFixture(folder: string): Promise<void> {

@@ -22,6 +22,7 @@ const installed = useInstalled(NAME, (cloud) => ({
   api_key: cloud.cloudToken,
   status_check_delay: 0.2,
   status_check_limit: 2,
+  retry_delay: 1,
 }));
 
 let products = 0;
@@ -367,6 +368,39 @@ describe('a server that does not come up', () => {
     const check = await ended(id, 'statusCheckJob');
     expect(check).toMatchObject({ status: 'completed', error: null });
     expect(await service(id)).toMatchObject({ status: 'terminated', provision_status: 'terminated' });
+  });
+
+  it('is tried again while the provider is out of order, and creates one server', async () => {
+    const { cloud } = installed();
+    await cloud.control.addFault({
+      match: { method: 'POST', path: '/v2/droplets' },
+      kind: 'status',
+      status: 503,
+      times: 2,
+    });
+    const id = await serviceId();
+    expect((await provisioned(id, 'completed')).status).toBe('active');
+    expect(await ended(id, 'createJob')).toMatchObject({ status: 'completed', attempts: 3 });
+    expect(await cloud.control.effects('droplet.created')).toHaveLength(1);
+  });
+
+  it('fails with the provider’s words after its last try, and is mended by a retry', async () => {
+    const { cloud, bulkhead, adminId } = installed();
+    await cloud.control.addFault({
+      match: { method: 'POST', path: '/v2/droplets' },
+      kind: 'status',
+      status: 500,
+      times: 3,
+    });
+    const id = await serviceId();
+    await provisioned(id, 'failed');
+    const task = await ended(id, 'createJob');
+    expect(task).toMatchObject({ status: 'failed', attempts: 3 });
+    expect(JSON.stringify(task.error)).toContain('API Error: 500');
+    await cloud.control.clearFaults();
+    await bulkhead.panel.jobs.retry(task.id, adminId);
+    expect((await provisioned(id, 'completed')).status).toBe('active');
+    expect(await cloud.control.effects('droplet.created')).toHaveLength(1);
   });
 
   it('says why in the task and not more than that to anybody when the provider refuses', async () => {

@@ -33,6 +33,8 @@ const API_TIMEOUT_SECONDS = 30;
 const PASSWORD_CHARACTERS = 20;
 const STATUS_CHECK_DELAY = 30;
 const STATUS_CHECK_LIMIT = 60;
+const CREATE_TRIES = 3;
+const RETRY_DELAY = 10;
 
 function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -143,6 +145,20 @@ export default class VPSHosting extends Product<Tables> {
 
   // Jobs. create(), suspend() and the others are the base's: they set 'processing' and queue these.
 
+  /** As the base queues it, but with more than one try: a provider that is out of order for a moment is no reason to fail an order. */
+  override async create(): Promise<ActionAnswer> {
+    await this.service.setProvisionStatus('processing');
+    await this.tasks.add({
+      method: 'createJob',
+      tries: CREATE_TRIES,
+      backoff: count(this.config('retry_delay'), RETRY_DELAY),
+      timeout: 600,
+      maxExceptions: 1,
+      tags: ['create', this.tag],
+    });
+    return { status: 'success' };
+  }
+
   async createJob(): Promise<ActionAnswer> {
     try {
       await this.service.setProvisionStatus('processing');
@@ -157,8 +173,10 @@ export default class VPSHosting extends Product<Tables> {
       };
       const result = await this.steps.create(vpsData, this.tag);
       if (!result.success) {
-        await this.service.setProvisionStatus('failed');
         this.logError('createJob', 'VPS creation failed', result);
+        // Tried again while there are tries; the host sets 'failed' when the last one is over.
+        if (result.passing) return { status: 'error', message: result.error, retry: true };
+        await this.service.setProvisionStatus('failed');
         return { status: 'error', message: result.error };
       }
       await this.servers.store({

@@ -21,6 +21,8 @@ export type Failure = {
   readonly error: string;
   /** The provider has no such thing (any more). */
   readonly missing: boolean;
+  /** The provider is out of order or busy: the same may work later. */
+  readonly passing: boolean;
 };
 export type Result<T extends object = object> = (T & { readonly success: true }) | Failure;
 
@@ -38,6 +40,8 @@ export type PowerAction = 'power_on' | 'power_off' | 'shutdown' | 'reboot' | 're
 
 const PAGE = 200;
 const NOT_FOUND = 404;
+const TOO_MANY_REQUESTS = 429;
+const SERVER_ERROR = 500;
 
 const path = (serverId: string, rest = ''): string => `/v2/droplets/${encodeURIComponent(serverId)}${rest}`;
 
@@ -46,15 +50,29 @@ export function isUnanswered(error: unknown): boolean {
   return error instanceof CapabilityError && (error.code === 'HTTP_FAILED' || error.code === 'TIMEOUT');
 }
 
+function isPassing(status: number): boolean {
+  return status >= SERVER_ERROR || status === TOO_MANY_REQUESTS;
+}
+
 /** For the log and the task. Providers say in {message} what is wrong; of an answer that could not be read nothing is repeated. */
 function failure(error: unknown): Failure {
   if (error instanceof HttpError) {
     const said = v.safeParse(v.object({ message: v.string() }), error.body);
     const detail = said.success ? `${error.status} ${said.output.message}` : `status ${error.status}`;
-    return { success: false, error: `API Error: ${detail}`, missing: error.status === NOT_FOUND };
+    return {
+      success: false,
+      error: `API Error: ${detail}`,
+      missing: error.status === NOT_FOUND,
+      passing: isPassing(error.status),
+    };
   }
   const detail = error instanceof CapabilityError ? error.message : 'the answer could not be read';
-  return { success: false, error: `API Error: ${detail}`, missing: false };
+  return {
+    success: false,
+    error: `API Error: ${detail}`,
+    missing: false,
+    passing: error instanceof CapabilityError,
+  };
 }
 
 export class CloudAPIClient {

@@ -110,9 +110,19 @@ export class ServerSteps {
       const action = await this.#api.getAction(actionId);
       if (action.success && action.status === 'completed') return { success: true };
       if (action.success && action.status !== 'in-progress')
-        return { success: false, error: `API Error: the action ended as ${action.status}`, missing: false };
+        return {
+          success: false,
+          error: `API Error: the action ended as ${action.status}`,
+          missing: false,
+          passing: false,
+        };
       await new Promise<void>((resolve) => void setTimeout(resolve, POLL_MS));
     }
-    return { success: false, error: 'API Error: the action did not end in time', missing: false };
+    return {
+      success: false,
+      error: 'API Error: the action did not end in time',
+      missing: false,
+      passing: false,
+    };
   }
 }
