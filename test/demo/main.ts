@@ -15,6 +15,8 @@ import { begin, expect, step, summary, until } from './steps.ts';
 
 const FIXTURE = new URL('../fixtures/Product/Troublemaker', import.meta.url).pathname;
 
+/** A cloud that is quicker than the real ones, so that the demo is too. */
+const CLOUD = { provisioningMs: 1_500, actionMs: 300 };
 /** What the first product sells. */
 const VPS_SMALL = {
   cpu_cores: 1,
@@ -33,16 +35,19 @@ try {
   demo = await step(
     'embedded PostgreSQL, migrations, two tenants, fake cloud, store',
     () =>
-      startDemo({
-        dataDir,
-        host: '127.0.0.1',
-        port: 0,
-        roles: { serve: true, work: true },
-        log: (level, message, detail) => {
-          if (level === 'error' || level === 'warning')
-            console.log(`      [${level}] ${message}`, detail ?? '');
+      startDemo(
+        {
+          dataDir,
+          host: '127.0.0.1',
+          port: 0,
+          roles: { serve: true, work: true },
+          log: (level, message, detail) => {
+            if (level === 'error' || level === 'warning')
+              console.log(`      [${level}] ${message}`, detail ?? '');
+          },
         },
-      }),
+        CLOUD,
+      ),
     (running) => `pid ${process.pid}, panel ${running.server.url}, fake cloud ${running.cloud.cloud}`,
   );
   const walk = await Walk.open(demo);

@@ -333,7 +333,12 @@ export class Walk {
       .select('id')
       .where('name', '=', 'VPS S')
       .executeTakeFirstOrThrow();
-    await control.addFault({ match: { method: 'POST', path: '/v2/droplets' }, kind: 'status', status: 500, times: 3 });
+    await control.addFault({
+      match: { method: 'POST', path: '/v2/droplets' },
+      kind: 'status',
+      status: 500,
+      times: 3,
+    });
     const serviceId = await this.order(product.id, {
       hostname: 'second.example.com',
       image_id: 'ubuntu-20.04',
