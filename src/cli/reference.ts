@@ -1,5 +1,6 @@
 /** The reference pages under docs/reference, read off the contract: what stands there cannot differ from what the host does. */
 import { toJsonSchema } from '@valibot/to-json-schema';
+import { FUNCTIONS, OPERATORS, TYPES } from '../database/guard/allowed.ts';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { ERROR_CODES } from '../../sandbox/contract/envelope.ts';
 import type { GrantField } from '../../sandbox/contract/grant.ts';
@@ -14,6 +15,7 @@ export function renderReference(): Map<string, string> {
   return new Map([
     ['docs/reference/capabilities.md', capabilityPage()],
     ['docs/reference/kinds.md', kindPage()],
+    ['docs/reference/database.md', databasePage()],
     ['docs/reference/limits.md', limitsPage()],
     ['docs/reference/errors.md', errorsPage()],
   ]);
@@ -66,6 +68,25 @@ function kindPage(): string {
     'Kinds',
     'What the host calls on a module of each type. Every method has a working default unless it says “required”.',
     parts,
+  );
+}
+
+function databasePage(): string {
+  const list = (names: Iterable<string>): string =>
+    [...names]
+      .sort()
+      .map((name) => `\`${name}\``)
+      .join(' ');
+  return page(
+    'What a module’s SQL may hold',
+    'Kysely compiles in the sandbox; the host parses each statement with PostgreSQL’s own parser and runs only what stands here. Anything else is refused with `DB_REFUSED`, which names it.',
+    [
+      '## Statements\n\nOne at a time: `SELECT`, `INSERT` (with `ON CONFLICT` and `RETURNING`), `UPDATE`, `DELETE`, with subqueries, joins, common table expressions and window functions, on the module’s own tables and without schema names. Transactions through `this.db.transaction()` only.\n',
+      '## In activate() and update() only\n\nCreate, alter, rename and drop tables; create and drop indexes; constraints; foreign keys between the module’s own tables. No views, functions, triggers, types, extensions, roles or settings. In `deactivate()` nothing of it: data stays until the admin purges it.\n',
+      `## Functions\n\n${list(FUNCTIONS)}\n`,
+      `## Types\n\n${list(TYPES)}\n`,
+      `## Operators\n\n${list(OPERATORS)}\n`,
+    ],
   );
 }
 

@@ -44,7 +44,7 @@ function checkFunction(node: Tree): void {
   if (name === undefined || !FUNCTIONS.has(name)) {
     throw refused(
       `the function ${spelled(node['funcname'])}()`,
-      'docs/modules/database lists the functions there are.',
+      'docs/reference/database.md lists the functions there are.',
     );
   }
 }

@@ -29,7 +29,7 @@ const CALLED: Readonly<Record<string, string>> = {
   CurrentOfExpr: 'WHERE CURRENT OF',
 };
 
-const INSTEAD = 'Write it without; docs/modules/database lists what is allowed.';
+const INSTEAD = 'Write it without; docs/reference/database.md lists what is allowed.';
 
 interface Step {
   readonly rule: string;
