@@ -16,11 +16,23 @@ export const LIMITS = Object.freeze({
   /** What one entry into the isolate may put in its outbox. */
   outboxMessages: 1_000,
   outboxBytes: 8 * 1024 * 1024,
+  /** Objects, lists and items in them of one capability call: what a parser takes its time for, whatever the bytes. */
+  callInputItems: 50_000,
+  /** One notification (a log line, a progress note), in characters of JSON. */
+  noticeBytes: 128 * 1024,
+  /** Notifications that one isolate may send on; the rest is dropped in the runner, and said once. */
+  noticesPerSecond: 200,
+  noticeBytesPerSecond: 1024 * 1024,
+  /** A runner whose messages keep the host busy for longer than this in a window waits until the next. */
+  readMs: 50,
+  readWindowMs: 100,
 
   /** Heap of one isolate; isolated-vm ends the isolate beyond it. */
   isolateHeapMb: 64,
   /** Resident memory of one runner process; the supervisor kills it beyond this. */
   runnerRssMb: 400,
+  /** Answers that wait for a runner to read them. */
+  runnerUnreadBytes: 128 * 1024 * 1024,
   rssPollMs: 50,
   heartbeatMs: 250,
   /** A runner that has not answered a heartbeat for this long is killed; longer than the longest entry. */

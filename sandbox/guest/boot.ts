@@ -101,8 +101,11 @@ function createEnv(invocation: Invocation, context: Env['context']): Env {
         invocation.waiting.set(number, { resolve: resolve, reject });
       }),
     notify: (capability, op, input) => {
-      if (!invocation.ended)
-        outbox.put(MESSAGE.notify, invocation.id, `${capability}.${op}`, stringify(input) ?? 'null');
+      if (invocation.ended) return;
+      const path = `${capability}.${op}`;
+      const body = stringify(input) ?? 'null';
+      if (body.length <= LIMITS.noticeBytes) outbox.put(MESSAGE.notify, invocation.id, path, body);
+      else outbox.put(MESSAGE.notify, invocation.id, 'logs.write', tooLong(path, body.length));
     },
     setTimer: (callback, ms) => {
       if (invocation.timers.size >= LIMITS.timersPerInvocation)
@@ -121,6 +124,10 @@ function createEnv(invocation: Invocation, context: Env['context']): Env {
       if (invocation.timers.delete(id)) outbox.put(MESSAGE.clearTimer, invocation.id, String(id), '');
     },
   };
+}
+
+function tooLong(path: string, characters: number): string {
+  return stringify({ level: 'warning', action: `${path}: ${characters} characters are too many to be sent` });
 }
 
 function evaluate(runtime: Runtime, globals: Readonly<Record<string, unknown>>): ModuleExports {
@@ -302,18 +309,25 @@ function answer(invocation: Invocation, number: number, body: string): void {
   else waiting.reject(capabilityError(envelope.error));
 }
 
-/** The runner's one way in. */
+/** What a timer's callback throws has nobody above it: it ends the invocation, as it would end a process. */
+function fire(invocation: Invocation, number: number): void {
+  const callback = invocation.timers.get(number);
+  invocation.timers.delete(number);
+  try {
+    callback?.();
+  } catch (error) {
+    finish(invocation, { ok: false, error: describeError(error) });
+  }
+}
+
+/** The runner's one way in. Nothing a module throws leaves it: the runner would have to read it without a time limit. */
 function enter(kind: number, id: number, name: string, body: string): void {
   if (kind === ENTER.invoke) return start(id, parse(body) as InvocationInput);
   const invocation = invocations.get(id);
   if (invocation === undefined) return;
   if (kind === ENTER.answer) return answer(invocation, Number(name), body);
   if (kind === ENTER.cancel) return end(invocation);
-  if (kind === ENTER.timer) {
-    const callback = invocation.timers.get(Number(name));
-    invocation.timers.delete(Number(name));
-    callback?.();
-  }
+  if (kind === ENTER.timer) fire(invocation, Number(name));
 }
 
 /**

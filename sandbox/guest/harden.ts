@@ -18,6 +18,8 @@ const REMOVED_GLOBALS = [
 const REMOVED_METHODS: readonly (readonly [object, readonly string[]])[] = [
   [ArrayBuffer.prototype, ['resize', 'transfer', 'transferToFixedLength']],
   [String.prototype, ['normalize']],
+  // Changes a frozen expression from within, and with it every later invocation's.
+  [RegExp.prototype, ['compile']],
 ];
 /** Legacy statics through which the last match of one caller can be read by another. */
 const REGEXP_STATICS = [
@@ -126,7 +128,10 @@ function hiddenIntrinsics(): object[] {
     new Uint8Array(0),
     Intl,
   ];
-  if ('Segmenter' in Intl) samples.push(new Intl.Segmenter('en').segment('a')[Symbol.iterator]());
+  if ('Segmenter' in Intl) {
+    const segments = new Intl.Segmenter('en').segment('a');
+    samples.push(segments, segments[Symbol.iterator]());
+  }
   return samples.flatMap((sample) => prototypesOf(sample));
 }
 

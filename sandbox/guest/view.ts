@@ -63,14 +63,18 @@ export function createViews(resources: Resources): Render {
     const source = Object.hasOwn(resources.views, path) ? resources.views[path] : undefined;
     if (source === undefined)
       throw new Error(`view "${name}" does not exist: views/${path} is not in the package`);
-    let template = parsed.get(path);
-    if (template === undefined) {
-      template = engine.parse(source, path);
-      parsed.set(path, template);
-    }
     scopes.push(scope);
     try {
+      let template = parsed.get(path);
+      if (template === undefined) {
+        template = engine.parse(source, path);
+        parsed.set(path, template);
+      }
       return String(engine.renderSync(template, data));
+    } catch (error) {
+      // The engine's own errors hold parts of the parsed template, which the next invocation uses too.
+      // oxlint-disable-next-line eslint/preserve-caught-error -- the cause is what must not get out
+      throw new Error(error instanceof Error ? String(error.message) : `view "${name}" failed`);
     } finally {
       scopes.pop();
     }

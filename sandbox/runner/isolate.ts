@@ -9,7 +9,7 @@ import type { LoadInput } from '../contract/wire.ts';
 const addon = createRequire(import.meta.url)('./isolated_vm.node') as { readonly ivm: typeof ivm };
 
 export type EnterResult =
-  | { readonly ok: true; readonly outbox: string }
+  | { readonly ok: true; readonly outbox: string; readonly unhandled?: string }
   /** The isolate is gone with everything in it. */
   | { readonly ok: false; readonly reason: 'time' | 'memory' | 'broken'; readonly message: string };
 
@@ -28,6 +28,8 @@ interface GuestFunctions {
 
 const LOAD_TIMEOUT_MS = 5_000;
 const COMPILE_HEAP_MB = 128;
+/** isolated-vm's timer may be early by a little. */
+const TIMER_SLACK_MS = 5;
 /** Options reach isolated-vm as frozen null-prototype objects, so that no inherited property of ours or a guest's counts. */
 const options = <T extends object>(value: T): T =>
   Object.freeze(Object.assign(Object.create(null) as object, value)) as T;
@@ -102,9 +104,10 @@ function entrance(isolate: ivm.Isolate, guest: GuestFunctions): Pick<GuestIsolat
   return {
     enter(kind, id, name, body, timeoutMs) {
       try {
-        guest.enter.applySync(undefined, [kind, id, name, body], options({ timeout: timeoutMs }));
+        const unhandled = enterOnce(isolate, guest, [kind, id, name, body], timeoutMs);
         const outbox: unknown = guest.collect.applySync(undefined, [], options({ timeout: timeoutMs }));
-        return { ok: true, outbox: typeof outbox === 'string' ? outbox : '' };
+        const said = typeof outbox === 'string' ? outbox : '';
+        return unhandled === undefined ? { ok: true, outbox: said } : { ok: true, outbox: said, unhandled };
       } catch (error) {
         const message = error instanceof Error ? error.message : 'unknown';
         const reason = isolate.isDisposed ? 'memory' : message.includes('timed out') ? 'time' : 'broken';
@@ -113,6 +116,26 @@ function entrance(isolate: ivm.Isolate, guest: GuestFunctions): Pick<GuestIsolat
       }
     },
   };
+}
+
+/**
+ * The guest's `enter` catches all that is thrown in it. What is thrown here before the time is up is therefore a promise that was
+ * rejected and has no handler (yet): the module's own business, and no reason to end its neighbours. Returns its message.
+ */
+function enterOnce(
+  isolate: ivm.Isolate,
+  guest: GuestFunctions,
+  input: [kind: number, id: number, name: string, body: string],
+  timeoutMs: number,
+): string | undefined {
+  const startedAt = performance.now();
+  try {
+    guest.enter.applySync(undefined, input, options({ timeout: timeoutMs }));
+    return undefined;
+  } catch (error) {
+    if (isolate.isDisposed || performance.now() - startedAt >= timeoutMs - TIMER_SLACK_MS) throw error;
+    return error instanceof Error ? error.message : 'something that is no Error';
+  }
 }
 
 function heapBytes(isolate: ivm.Isolate): number {

@@ -1,4 +1,8 @@
 /** Reads what a guest put in its outbox (sandbox/guest/outbox.ts says the form). A text that does not fit is the end of that isolate. */
+import { LIMITS } from '../contract/limits.ts';
+
+/** As in the guest (outbox.ts MESSAGE). */
+export const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5 } as const;
 
 export interface GuestMessage {
   readonly kind: number;
@@ -29,4 +33,19 @@ export function parseOutbox(text: string): GuestMessage[] {
   }
   if (at !== text.length) throw new Error('outbox of the wrong length');
   return messages;
+}
+
+const NAME_CHARACTERS = 100;
+const BODY_CHARACTERS: Readonly<Record<number, number>> = {
+  [MESSAGE.call]: LIMITS.callInputBytes,
+  [MESSAGE.notify]: LIMITS.noticeBytes,
+  [MESSAGE.result]: LIMITS.resultBytes,
+};
+
+/** The guest's own bounds, which no module can pass by honest means. @throws Error if this message does */
+export function checkMessage(message: GuestMessage, entered: number): void {
+  if (message.id !== entered) throw new Error('outbox with a message of another invocation');
+  if (message.name.length > NAME_CHARACTERS) throw new Error('outbox with a name too long');
+  if (message.body.length > (BODY_CHARACTERS[message.kind] ?? NAME_CHARACTERS))
+    throw new Error('outbox with a body too long');
 }

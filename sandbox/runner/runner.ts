@@ -15,11 +15,13 @@ import {
   type Usage,
 } from '../contract/wire.ts';
 import { createGuestIsolate, type EnterResult, type GuestIsolate, type GuestProgram } from './isolate.ts';
-import { parseOutbox, type GuestMessage } from './outbox.ts';
+import { checkMessage, type GuestMessage, MESSAGE, parseOutbox } from './outbox.ts';
+import { createRate, type Rate } from './rate.ts';
 
-/** As in the guest (boot.ts ENTER, outbox.ts MESSAGE): numbers of the channel inside the process. */
+/** As in the guest (boot.ts ENTER). */
 const ENTER_TIMER = 7;
-const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5 } as const;
+const WARNING_CHARACTERS = 2_000;
+const NOTICES = { perSecond: LIMITS.noticesPerSecond, bytesPerSecond: LIMITS.noticeBytesPerSecond };
 
 interface Invocation {
   readonly id: number;
@@ -39,6 +41,16 @@ export interface RunnerPort {
   mark(invocation: number): void;
 }
 
+/** A line for the module's own log. */
+function warning(action: string, request: string): string {
+  return JSON.stringify({ level: 'warning', action, request: request.slice(0, WARNING_CHARACTERS) });
+}
+
+const FLOOD = warning(
+  'log flood',
+  'More lines a second than can be kept: the rest of this second is dropped.',
+);
+
 export interface Runner {
   receive(frame: Frame): void;
 }
@@ -46,6 +58,7 @@ export interface Runner {
 export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   const isolates = new Map<string, GuestIsolate>();
   const invocations = new Map<number, Invocation>();
+  const notices = new WeakMap<GuestIsolate, Rate>();
 
   function load(key: string, input: LoadInput): void {
     const startedAt = performance.now();
@@ -114,7 +127,9 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
     }
     invocation.cpuUs += isolate.cpuUs() - before;
     try {
-      for (const message of parseOutbox(result.outbox)) deliver(message);
+      if (result.unhandled !== undefined)
+        notify(invocation, 'logs.write', warning('a rejected promise has no handler', result.unhandled));
+      for (const message of parseOutbox(result.outbox)) deliver(invocation, message);
     } catch (error) {
       lose(
         isolate,
@@ -159,13 +174,19 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   }
 
   function stop(invocation: Invocation, error: WireError): void {
-    finish(invocation.id, invocation, JSON.stringify({ ok: false, error }));
-    invocation.isolate.enter(DOWN.cancel, invocation.id, '', '', LIMITS.entryMs);
+    const { id, key, isolate } = invocation;
+    finish(id, invocation, JSON.stringify({ ok: false, error }));
+    const result = isolate.enter(DOWN.cancel, id, '', '', LIMITS.entryMs);
+    if (!result.ok) lose(isolate, key, reasonOf(result, invocation.limits), undefined);
   }
 
-  function deliver(message: GuestMessage): void {
-    const invocation = invocations.get(message.id);
-    if (invocation === undefined) return;
+  /**
+   * Only the invocation that was entered can have said something. A guest that speaks for another has got hold of what no module may
+   * reach, so that isolate is over: other modules of this tenant live in this process.
+   */
+  function deliver(invocation: Invocation, message: GuestMessage): void {
+    checkMessage(message, invocation.id);
+    if (!invocations.has(invocation.id)) return;
     switch (message.kind) {
       case MESSAGE.call:
         invocation.calls++;
@@ -183,7 +204,7 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
         port.send(UP.call, message.id, message.name, message.body);
         return;
       case MESSAGE.notify:
-        port.send(UP.notify, message.id, message.name, message.body);
+        notify(invocation, message.name, message.body);
         return;
       case MESSAGE.result:
         finish(message.id, invocation, message.body, true);
@@ -198,6 +219,16 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
       default:
         throw new Error(`outbox with a message of kind ${message.kind}`);
     }
+  }
+
+  /** Counted here, before they reach the parent: its time belongs to all tenants. */
+  function notify(invocation: Invocation, name: string, body: string): void {
+    const { isolate } = invocation;
+    let rate = notices.get(isolate);
+    if (rate === undefined) notices.set(isolate, (rate = createRate(NOTICES)));
+    const verdict = rate.admit(body.length, performance.now());
+    if (verdict === 'pass') port.send(UP.notify, invocation.id, name, body);
+    else if (verdict === 'first refused') port.send(UP.notify, invocation.id, 'logs.write', FLOOD);
   }
 
   function setTimer(invocation: Invocation, name: string, ms: number): void {

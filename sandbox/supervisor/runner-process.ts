@@ -3,11 +3,11 @@
  * memory, and end it with SIGKILL when it does not keep to them. Nothing the child says is believed beyond what this side
  * recorded: an invocation number that is not open here has no effect.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { type ErrorCode, HostError } from '../contract/envelope.ts';
 import { LIMITS } from '../contract/limits.ts';
 import {
@@ -20,7 +20,7 @@ import {
   type LoadInput,
   UP,
 } from '../contract/wire.ts';
-import type { Stage } from './stage.ts';
+import type { LaunchOptions, Launcher } from './launch.ts';
 
 export interface RunnerEvents {
   /** An invocation's result: `usage` and `envelope` are unparsed JSON. */
@@ -30,8 +30,20 @@ export interface RunnerEvents {
   /** The isolate of this key is gone; load it again before the next invocation. */
   onLost(key: string, reason: string): void;
   /** The process ended. `entered` is the invocation it was in, 0 if none. */
-  onExit(entered: number, reason: { readonly code: ErrorCode; readonly message: string }): void;
+  onExit(entered: number, verdict: Verdict): void;
 }
+
+/** Why a process ended. */
+export interface Verdict {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Nobody here ended it. */
+export const UNEXPECTED: Verdict = Object.freeze({
+  code: 'CRASHED',
+  message: 'The sandbox process ended unexpectedly.',
+});
 
 export interface RunnerStats {
   readonly pid: number;
@@ -44,16 +56,16 @@ export interface RunnerStats {
   readonly heapBytes: number;
 }
 
-const RESTARTED = { code: 'INTERRUPTED' as const, message: 'The sandbox process was restarted.' };
+export const RESTARTED = Object.freeze({
+  code: 'INTERRUPTED',
+  message: 'The sandbox process was restarted.',
+}) satisfies Verdict;
+const CALL_NAME = /^(\d{1,10}) ([\w.]{1,100})$/;
 const PAGE_BYTES = 4_096;
 const STDERR_KEPT = 2_000;
 
-export interface RunnerOptions {
-  readonly stage: Stage;
-  /** A uid of its own for the process; absent: this process's. */
-  readonly uid?: number;
-  /** Slower and without a just-in-time compiler: fewer ways for an engine fault to be used. */
-  readonly jitless?: boolean;
+export interface RunnerOptions extends LaunchOptions {
+  readonly launcher: Launcher;
 }
 
 export class RunnerProcess {
@@ -65,7 +77,11 @@ export class RunnerProcess {
   readonly #loading = new Map<string, { resolve(): void; reject(error: HostError): void }>();
   readonly #watch: NodeJS.Timeout;
   readonly exited: Promise<void>;
-  #verdict: { code: ErrorCode; message: string } | undefined;
+  #verdict: Verdict | undefined;
+  readonly #socket: Socket;
+  #isOver = false;
+  #readSince = 0;
+  #readMs = 0;
   #pinged = 0;
   #pingSentAt = 0;
   #waitingForPong = false;
@@ -75,7 +91,7 @@ export class RunnerProcess {
   constructor(options: RunnerOptions, events: RunnerEvents) {
     this.#events = events;
     this.#markFd = anonymousFile();
-    this.#child = start(options, this.#markFd);
+    this.#child = options.launcher.start(options, this.#markFd);
     const pid = this.#child.pid;
     this.pid = pid ?? 0;
     this.#stats = {
@@ -87,17 +103,9 @@ export class RunnerProcess {
       isolates: 0,
       heapBytes: 0,
     };
-    const socket = this.#child.stdio[3] as Duplex;
-    this.#send = frameWriter((chunk) => socket.write(chunk));
-    const read = frameReader(LIMITS.messageBytes + LIMITS.outboxBytes, (frame) => this.#receive(frame));
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        read(chunk);
-      } catch {
-        this.kill('CRASHED', 'The runner sent something that is no message.');
-      }
-    });
-    socket.on('error', () => undefined);
+    this.#socket = this.#child.stdio[3] as Socket;
+    this.#send = frameWriter((chunk) => this.#socket.write(chunk));
+    this.#listen();
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_KEPT);
     });
@@ -111,6 +119,36 @@ export class RunnerProcess {
     });
     this.#watch = setInterval(() => this.#check(), LIMITS.rssPollMs);
     this.#watch.unref();
+  }
+
+  #listen(): void {
+    const read = frameReader(LIMITS.messageBytes + LIMITS.outboxBytes, (frame) => this.#receive(frame));
+    this.#socket.on('data', (chunk: Buffer) => {
+      const startedAt = performance.now();
+      try {
+        read(chunk);
+      } catch {
+        // Nothing it may still have sent counts any more.
+        this.#socket.destroy();
+        this.kill('CRASHED', 'The runner sent something that is no message.');
+      }
+      this.#rest(startedAt);
+    });
+    this.#socket.on('error', () => undefined);
+  }
+
+  /** The host's time belongs to all groups: a runner that takes more of it than its share is not listened to for a while. */
+  #rest(startedAt: number): void {
+    const now = performance.now();
+    if (startedAt - this.#readSince >= LIMITS.readWindowMs) {
+      this.#readSince = startedAt;
+      this.#readMs = 0;
+    }
+    this.#readMs += now - startedAt;
+    if (this.#readMs < LIMITS.readMs || this.#socket.isPaused()) return;
+    this.#socket.pause();
+    const restMs = Math.max(LIMITS.readWindowMs - LIMITS.readMs, this.#readMs);
+    setTimeout(() => this.#socket.resume(), restMs).unref();
   }
 
   /** The tail of what the process wrote before it died: for the operator's log only. */
@@ -146,6 +184,14 @@ export class RunnerProcess {
     this.#send(DOWN.cancel, id, '', '');
   }
 
+  /** The invocation that the process is in at this moment, as it says itself; 0 if none. */
+  entered(): number {
+    if (this.#isOver) return 0;
+    const mark = Buffer.alloc(4);
+    readSync(this.#markFd, mark, 0, 4, 0);
+    return mark.readUInt32LE(0);
+  }
+
   /** SIGKILL: exiting a process while a guest runs in it can crash it, and a stuck one does not listen anyway. */
   kill(code: ErrorCode, message: string): void {
     this.#verdict ??= { code, message };
@@ -163,8 +209,9 @@ export class RunnerProcess {
         this.#events.onResult(frame.id, frame.name, frame.body);
         return;
       case UP.call: {
-        const space = frame.name.indexOf(' ');
-        this.#events.onCall(frame.id, frame.name.slice(0, space), frame.name.slice(space + 1), frame.body);
+        const [, number, op] = CALL_NAME.exec(frame.name) ?? [];
+        if (number === undefined || op === undefined) throw new Error('call without a number or a name');
+        this.#events.onCall(frame.id, number, op, frame.body);
         return;
       }
       case UP.notify:
@@ -214,6 +261,10 @@ export class RunnerProcess {
       this.kill('MEMORY_LIMIT', `The sandbox process grew over ${LIMITS.runnerRssMb} MB.`);
       return;
     }
+    if (this.#socket.writableLength > LIMITS.runnerUnreadBytes) {
+      this.kill('MEMORY_LIMIT', 'The sandbox process does not read its answers.');
+      return;
+    }
     const now = performance.now();
     if (this.#waitingForPong) {
       if (now - this.#pingSentAt > LIMITS.heartbeatGraceMs)
@@ -226,45 +277,21 @@ export class RunnerProcess {
   }
 
   #ended(): void {
-    clearInterval(this.#watch);
-    const mark = Buffer.alloc(4);
-    readSync(this.#markFd, mark, 0, 4, 0);
+    if (this.#isOver) return;
+    const entered = this.entered();
+    this.#isOver = true;
     closeSync(this.#markFd);
-    const verdict = this.#verdict ?? {
-      code: 'CRASHED' as const,
-      message: 'The sandbox process ended unexpectedly.',
-    };
-    const entered = mark.readUInt32LE(0);
-    // Only a process that died while it loaded may have died of what it loaded.
-    const lost = entered === LOADING_MARK ? verdict : RESTARTED;
-    for (const waiting of this.#loading.values()) waiting.reject(new HostError(lost.code, lost.message));
+    clearInterval(this.#watch);
+    const verdict = this.#verdict ?? UNEXPECTED;
+    // Only a process that died while it loaded may have died of what it loaded; and it loads in the order it was asked to.
+    let lost: Verdict = entered === LOADING_MARK ? verdict : RESTARTED;
+    for (const waiting of this.#loading.values()) {
+      waiting.reject(new HostError(lost.code, lost.message));
+      lost = RESTARTED;
+    }
     this.#loading.clear();
     this.#events.onExit(entered, verdict);
   }
-}
-
-function start(options: RunnerOptions, markFd: number): ChildProcess {
-  const { stage, uid } = options;
-  return spawn(
-    stage.node,
-    [
-      '--permission',
-      '--allow-addons',
-      `--allow-fs-read=${stage.folder}`,
-      '--no-node-snapshot',
-      '--disable-sigusr1',
-      '--no-warnings',
-      ...(options.jitless === true ? ['--jitless'] : []),
-      join(stage.folder, 'runner.mjs'),
-    ],
-    {
-      cwd: stage.folder,
-      env: {},
-      stdio: ['ignore', 'ignore', 'pipe', 'pipe', markFd],
-      detached: true,
-      ...(uid === undefined ? {} : { uid, gid: uid }),
-    },
-  );
 }
 
 /** A file without a name: only the two processes that hold its descriptor can reach it. */

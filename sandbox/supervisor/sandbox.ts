@@ -2,19 +2,14 @@
  * The sandbox as the host sees it: `invoke` runs calls on one fresh instance of a module and answers with an envelope and what it
  * cost. Knows groups (who may share a process), module keys and invocations; knows no tenant, route or SQL.
  */
-import * as v from 'valibot';
-import { findOp } from '../contract/capabilities.ts';
-import {
-  type Envelope,
-  type ErrorCode,
-  HostError,
-  isErrorCode,
-  type WireError,
-} from '../contract/envelope.ts';
-import { type InvocationInput, InvocationOutput } from '../contract/invocation.ts';
+import { type Envelope, type ErrorCode, HostError, type WireError } from '../contract/envelope.ts';
+import type { InvocationInput, InvocationOutput } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
-import type { InvocationLimits, LoadInput, ResultOrigin, Usage } from '../contract/wire.ts';
-import { RunnerProcess, type RunnerStats } from './runner-process.ts';
+import { type InvocationLimits, LOADING_MARK, type LoadInput, type Usage } from '../contract/wire.ts';
+import { readCall, readNotice } from './calls.ts';
+import { createLauncher, type Isolation, type Launcher } from './launch.ts';
+import { KILLS, readEnvelope, readUsage } from './results.ts';
+import { RESTARTED, RunnerProcess, type RunnerStats, UNEXPECTED, type Verdict } from './runner-process.ts';
 import { createStage, type Stage } from './stage.ts';
 
 /** Modules of one group share a process; no two groups ever do. */
@@ -56,6 +51,8 @@ export interface SandboxStats extends RunnerStats {
 }
 
 export interface Sandbox {
+  /** What keeps runners in on this machine. */
+  readonly isolation: Isolation;
   invoke(request: InvokeRequest): Promise<InvokeOutcome>;
   /** Drops the isolate of a module, for example after an update. */
   unload(groupKey: string, moduleKey: string): void;
@@ -73,44 +70,16 @@ export interface SandboxOptions {
   onFault?(fault: { readonly message: string; readonly cause?: unknown; readonly group?: string }): void;
 }
 
-/** Codes a module may claim for its own failure; anything else it says is MODULE_ERROR. */
-const CLAIMABLE: ReadonlySet<ErrorCode> = new Set([
-  'BAD_INPUT',
-  'NOT_GRANTED',
-  'NOT_FOUND',
-  'CONFLICT',
-  'LIMIT',
-  'TIMEOUT',
-  'ENDED',
-  'MODULE_ERROR',
-  'NO_METHOD',
-  'LOAD_FAILED',
-  'DB_REFUSED',
-  'DB_ERROR',
-  'DB_UNIQUE',
-  'DB_USE_TRX',
-  'DB_QUOTA',
-  'HTTP_FAILED',
-  'STEP_IN_DOUBT',
-]);
-/** Codes of the runner's own verdicts; a module cannot put them into its own result. */
-const RUNNER_CODES: ReadonlySet<ErrorCode> = new Set([
-  'MODULE_ERROR',
-  'LIMIT',
-
-  'CPU_LIMIT',
-  'MEMORY_LIMIT',
-  'INTERRUPTED',
-  'CANCELLED',
-]);
-const KILLS: ReadonlySet<ErrorCode> = new Set(['CPU_LIMIT', 'MEMORY_LIMIT', 'CRASHED', 'TIMEOUT']);
-
 interface Open {
   readonly request: InvokeRequest;
   readonly startedAt: number;
   readonly deadline: NodeJS.Timeout;
   readonly onAbort: () => void;
   calls: number;
+  /** Calls that have no answer yet. */
+  waiting: number;
+  /** Why it was told to end, once it was. */
+  expired: WireError | undefined;
   settle(envelope: Envelope<InvocationOutput>, usage: Usage, killed: boolean): void;
 }
 
@@ -126,20 +95,25 @@ const CANCELLED: WireError = { code: 'CANCELLED', message: 'The invocation was c
 const NO_USAGE: Usage = { cpuUs: 0, entries: 0, calls: 0 };
 
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const launcher = createLauncher(options.ownUids);
   const stage = await createStage(options.ownUids);
-  return new ProcessSandbox(stage, options);
+  return new ProcessSandbox(stage, launcher, options);
 }
 
 class ProcessSandbox implements Sandbox {
+  readonly isolation: Isolation;
   readonly #stage: Stage;
+  readonly #launcher: Launcher;
   readonly #options: SandboxOptions;
   readonly #running = new Map<string, Running>();
   readonly #idle: NodeJS.Timeout;
-  #nextInvocation = 1;
+  #lastInvocation = 0;
   #closed = false;
 
-  constructor(stage: Stage, options: SandboxOptions) {
+  constructor(stage: Stage, launcher: Launcher, options: SandboxOptions) {
+    this.isolation = launcher.isolation;
     this.#stage = stage;
+    this.#launcher = launcher;
     this.#options = options;
     this.#idle = setInterval(() => this.#evictIdle(), 10_000);
     this.#idle.unref();
@@ -158,27 +132,26 @@ class ProcessSandbox implements Sandbox {
     }
     if (isAborted(request)) return failed(CANCELLED);
     // The process may have ended between loading and now.
-    if (this.#running.get(request.group.key) !== running)
-      return failed({ code: 'INTERRUPTED', message: 'The sandbox process was restarted.' });
+    if (this.#running.get(request.group.key) !== running) return failed(RESTARTED);
     return this.#run(running, request);
   }
 
   #run(running: Running, request: InvokeRequest): Promise<InvokeOutcome> {
-    const id = this.#nextInvocation++;
+    const id = this.#nextId(running.open);
     const startedAt = performance.now();
     const input = JSON.stringify(request.input);
     if (Buffer.byteLength(input) > LIMITS.messageBytes)
       return Promise.resolve(failed({ code: 'LIMIT', message: 'The input is too large.' }));
     return new Promise((resolve) => {
-      const expire = (code: ErrorCode, message: string): void => {
-        running.process.cancel(id);
-        running.open.get(id)?.settle({ ok: false, error: { code, message } }, NO_USAGE, false);
-      };
+      const expire = (code: ErrorCode, message: string): void =>
+        this.#expire(running, id, open, { code, message });
       const onAbort = (): void => expire(CANCELLED.code, CANCELLED.message);
       const open: Open = {
         request,
         startedAt,
         calls: 0,
+        waiting: 0,
+        expired: undefined,
         onAbort,
         deadline: setTimeout(
           () => expire('TIMEOUT', `No result within ${request.wallMs} ms.`),
@@ -201,6 +174,31 @@ class ProcessSandbox implements Sandbox {
     });
   }
 
+  /** Numbers travel as 32 bits; the last one and 0 have a meaning of their own. */
+  #nextId(open: ReadonlyMap<number, Open>): number {
+    do this.#lastInvocation = (this.#lastInvocation % (LOADING_MARK - 1)) + 1;
+    while (open.has(this.#lastInvocation));
+    return this.#lastInvocation;
+  }
+
+  /**
+   * Time is up. Whoever waits is answered at once, unless the process is inside this very invocation: then the runner gets a moment to
+   * end it, and if it does not, only the end of the process helps, and it is this invocation that is to blame.
+   */
+  #expire(running: Running, id: number, open: Open, error: WireError): void {
+    if (open.expired !== undefined) return;
+    open.expired = error;
+    running.process.cancel(id);
+    const end = (): void => open.settle({ ok: false, error }, NO_USAGE, false);
+    if (running.process.entered() !== id) return end();
+    setTimeout(() => {
+      if (running.open.get(id) !== open) return;
+      if (running.process.entered() === id)
+        running.process.kill('TIMEOUT', 'The module did not stop when its time was up.');
+      else end();
+    }, LIMITS.deadlineGraceMs);
+  }
+
   #runnerOf(group: Group): Running {
     const known = this.#running.get(group.key);
     if (known !== undefined) return known;
@@ -210,6 +208,7 @@ class ProcessSandbox implements Sandbox {
     const process = new RunnerProcess(
       {
         stage: this.#stage,
+        launcher: this.#launcher,
         ...(group.uid === undefined ? {} : { uid: group.uid }),
         jitless: this.#options.jitless ?? false,
       },
@@ -258,9 +257,11 @@ class ProcessSandbox implements Sandbox {
   #onResult(open: Map<number, Open>, id: number, usageText: string, envelopeText: string): void {
     const entry = open.get(id);
     if (entry === undefined) return;
-    const usage = readUsage(usageText);
-    const envelope = readEnvelope(envelopeText, usage.byGuest);
-    entry.settle(envelope, usage, !envelope.ok && KILLS.has(envelope.error.code));
+    const { calls, request, startedAt, expired } = entry;
+    const { byGuest, ...usage } = readUsage(usageText, performance.now() - startedAt, calls);
+    const envelope = readEnvelope(envelopeText, byGuest, request.input.calls.length);
+    if (expired !== undefined) entry.settle({ ok: false, error: expired }, usage, false);
+    else entry.settle(envelope, usage, !byGuest && !envelope.ok && KILLS.has(envelope.error.code));
   }
 
   async #onCall(
@@ -272,62 +273,55 @@ class ProcessSandbox implements Sandbox {
   ): Promise<void> {
     const entry = running.open.get(id);
     if (entry === undefined) return;
-    const envelope = await this.#serve(entry, path, inputText);
-    if (running.open.has(id)) running.process.answer(id, number, JSON.stringify(envelope));
+    const { limits } = entry.request;
+    if (++entry.calls > limits.calls || ++entry.waiting > limits.callsInFlight) {
+      running.process.kill('CRASHED', 'The runner let more calls through than it may.');
+      return;
+    }
+    const answer = await this.#serve(entry, path, inputText);
+    entry.waiting--;
+    if (running.open.get(id) === entry) running.process.answer(id, number, answer);
   }
 
-  async #serve(entry: Open, path: string, inputText: string): Promise<Envelope> {
-    if (++entry.calls > entry.request.limits.calls)
-      return { ok: false, error: { code: 'LIMIT', message: 'Too many capability calls.' } };
-    if (Buffer.byteLength(inputText) > LIMITS.callInputBytes)
-      return { ok: false, error: { code: 'LIMIT', message: `${path}: the input is too large.` } };
-    const found = findOp(path);
-    if (found === undefined || found.op.notify)
-      return {
-        ok: false,
-        error: { code: 'NOT_FOUND', message: `There is no capability call ${path.slice(0, 100)}.` },
-      };
-    const parsed = v.safeParse(found.op.input, JSON.parse(inputText));
-    if (!parsed.success)
-      return { ok: false, error: { code: 'BAD_INPUT', message: describeIssue(path, parsed.issues[0]) } };
+  /** The answer as JSON. Never rejects. */
+  async #serve(entry: Open, path: string, inputText: string): Promise<string> {
     try {
-      const value = await entry.request.onCall(path, parsed.output);
-      const size = Buffer.byteLength(JSON.stringify(value ?? null));
-      if (size > LIMITS.resultBytes)
-        return {
-          ok: false,
-          error: { code: 'LIMIT', message: `${path}: the answer is over ${LIMITS.resultBytes} bytes.` },
-        };
-      return { ok: true, value: value ?? null };
+      const value = await entry.request.onCall(path, readCall(path, inputText));
+      const answer = JSON.stringify({ ok: true, value: value ?? null });
+      if (Buffer.byteLength(answer) <= LIMITS.resultBytes) return answer;
+      throw new HostError('LIMIT', `${path}: the answer is over ${LIMITS.resultBytes} bytes.`);
     } catch (error) {
-      if (error instanceof HostError) return { ok: false, error: error.toWire() };
-      this.#options.onFault?.({
-        message: `capability ${path} failed`,
-        cause: error,
-        group: entry.request.group.key,
-      });
-      return { ok: false, error: { code: 'INTERNAL', message: 'Something went wrong on our side.' } };
+      return JSON.stringify({ ok: false, error: this.#wireError(entry, path, error) });
     }
+  }
+
+  #wireError(entry: Open, path: string, error: unknown): WireError {
+    if (error instanceof HostError) return error.toWire();
+    this.#options.onFault?.({
+      message: `capability ${path} failed`,
+      cause: error,
+      group: entry.request.group.key,
+    });
+    return { code: 'INTERNAL', message: 'Something went wrong on our side.' };
   }
 
   #onNotify(open: Map<number, Open>, id: number, path: string, inputText: string): void {
     const entry = open.get(id);
-    const found = findOp(path);
-    if (entry === undefined || found === undefined || !found.op.notify) return;
-    const parsed = v.safeParse(found.op.input, JSON.parse(inputText));
-    if (parsed.success) entry.request.onNotify(path, parsed.output);
+    if (entry === undefined) return;
+    const notice = readNotice(path, inputText);
+    if (notice !== undefined) entry.request.onNotify(path, notice.input);
   }
 
-  #onExit(running: Running, entered: number, verdict: { code: ErrorCode; message: string }): void {
+  #onExit(running: Running, entered: number, verdict: Verdict): void {
     if (this.#running.get(running.group.key) === running) this.#running.delete(running.group.key);
     if (running.process.stderr !== '')
       this.#options.onFault?.({ message: `runner: ${running.process.stderr}`, group: running.group.key });
+    // What was ended from here for something it did between two entries was done by the only one there was.
+    const only = entered === 0 && verdict !== UNEXPECTED && running.open.size === 1;
     for (const [id, entry] of running.open) {
-      const culprit = id === entered;
-      const error: WireError = culprit
-        ? verdict
-        : { code: 'INTERRUPTED', message: 'The sandbox process was restarted.' };
-      entry.settle({ ok: false, error }, NO_USAGE, culprit);
+      const culprit = only || id === entered;
+      const error: WireError = culprit ? verdict : RESTARTED;
+      entry.settle({ ok: false, error }, NO_USAGE, culprit && KILLS.has(verdict.code));
     }
   }
 
@@ -388,41 +382,4 @@ function isAborted(request: InvokeRequest): boolean {
 
 function failed(error: WireError): InvokeOutcome {
   return { envelope: { ok: false, error }, usage: { ...NO_USAGE, wallMs: 0 }, killed: KILLS.has(error.code) };
-}
-
-function describeIssue(path: string, issue: v.BaseIssue<unknown>): string {
-  const at = v.getDotPath(issue);
-  return `${path}: ${at === null ? '' : `${at}: `}${issue.message}`.slice(0, 500);
-}
-
-function readUsage(text: string): Usage & ResultOrigin {
-  const usage = JSON.parse(text) as Record<string, unknown>;
-  return {
-    cpuUs: Number(usage['cpuUs']) || 0,
-    entries: Number(usage['entries']) || 0,
-    calls: Number(usage['calls']) || 0,
-    byGuest: usage['byGuest'] !== false,
-  };
-}
-
-const WireErrorShape = v.object({ code: v.string(), message: v.string(), data: v.optional(v.unknown()) });
-const EnvelopeShape = v.union([
-  v.object({ ok: v.literal(true), value: InvocationOutput }),
-  v.object({ ok: v.literal(false), error: WireErrorShape }),
-]);
-
-/** What a runner says of an invocation, cut down to what may be true. */
-function readEnvelope(text: string, byGuest: boolean): Envelope<InvocationOutput> {
-  const parsed = v.safeParse(EnvelopeShape, JSON.parse(text));
-  if (!parsed.success)
-    return {
-      ok: false,
-      error: { code: 'BAD_OUTPUT', message: 'The module’s answer does not have the expected form.' },
-    };
-  const answer = parsed.output;
-  if (answer.ok) return { ok: true, value: answer.value };
-  const { code, message, data } = answer.error;
-  const allowed = byGuest ? CLAIMABLE : RUNNER_CODES;
-  const known: ErrorCode = isErrorCode(code) && allowed.has(code) ? code : 'MODULE_ERROR';
-  return { ok: false, error: data === undefined ? { code: known, message } : { code: known, message, data } };
 }
