@@ -2,12 +2,14 @@
 /** `bulkhead`: the one command for operators and authors. Each subcommand stands in a file of its own under commands/. */
 import { Command } from 'commander';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { startCommand } from './commands/start.ts';
 import { moduleCommand } from './commands/module.ts';
 
 const program = new Command('bulkhead').description('A host for sandboxed modules.').showHelpAfterError();
 program.addCommand(startCommand());
 program.addCommand(moduleCommand());
+program.addCommand(doctorCommand());
 
 try {
   await program.parseAsync();
