@@ -99,8 +99,18 @@ export function createHttpBroker(deps: HttpBrokerDeps): Broker<'http'> {
     checkStep(scope, input.step);
     using deadline = startDeadline(scope, input.timeoutMs ?? services.limits.totalMs, now);
     const context = { scope, grant, secrets, rate };
+    const connectMs = Math.min(
+      services.limits.connectMs,
+      input.connectTimeoutMs ?? services.limits.connectMs,
+    );
     return await perform(
-      { services, context, deadline, redirect: input.redirect, step: input.step },
+      {
+        services: { ...services, limits: { ...services.limits, connectMs } },
+        context,
+        deadline,
+        redirect: input.redirect,
+        step: input.step,
+      },
       firstHop(input),
     );
   }

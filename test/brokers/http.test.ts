@@ -262,6 +262,18 @@ describe('http limits', () => {
     expect(server.connections()).toBe(4);
   });
 
+  it('a connection that never stands, as soon as the module says', { timeout: 5_000 }, async () => {
+    // It takes the connection and never answers the handshake of TLS; the host's own bound is ten seconds.
+    await using server = await rawServer(() => undefined);
+    const { deps, scope } = reach(server);
+    const host = `api.example.test:${server.port}`;
+    const work = callHttp(
+      { method: 'GET', url: `https://${host}/`, connectTimeoutMs: 50 },
+      { grant: { hosts: [host] }, deps, scope },
+    );
+    expect(await outcomeOf(work)).toMatchObject({ code: 'HTTP_FAILED' });
+  });
+
   it('a resolver that never answers', async () => {
     const work = callHttp(
       { method: 'GET', url: 'https://a.test/', timeoutMs: 50 },

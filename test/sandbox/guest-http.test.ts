@@ -157,6 +157,7 @@ describe('http.client', () => {
       baseURL: 'https://api.test/v2/',
       headers: { Authorization: `Bearer ${HANDLE}`, 'X-A': '1' },
       timeout: 2.5,
+      connectTimeout: 0.5,
     });
     const answer = await client.post<{ droplet: { id: number } }>('/droplets', {
       json: { name: 'ż' },
@@ -175,6 +176,7 @@ describe('http.client', () => {
       redirect: 'follow',
       body: { text: '{"name":"ż"}' },
       timeoutMs: 2_500,
+      connectTimeoutMs: 500,
     });
     expect(answer.data.droplet.id).toBe(7);
     expect([answer.status, answer.text(), answer.json(), answer.bytes().length]).toEqual([

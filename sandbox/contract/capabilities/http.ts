@@ -54,6 +54,8 @@ export const http = capability({
         headers: v.optional(Headers, []),
         body: v.optional(Body),
         timeoutMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(LIMITS.httpTotalMs))),
+        /** Until the connection stands; part of timeoutMs. */
+        connectTimeoutMs: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(LIMITS.httpTotalMs))),
         redirect: v.optional(v.picklist(['follow', 'manual', 'error']), 'follow'),
         step: v.optional(v.object({ name: v.string(), number: v.number() })),
       }),

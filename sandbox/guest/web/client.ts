@@ -6,7 +6,7 @@ import { encodeBase64 } from './base64.ts';
 import type { BodyInit } from './body.ts';
 import { decodeUtf8, encodeUtf8 } from './encoding.ts';
 import { methodOf, reasonOf, send } from './fetch.ts';
-import type { Method } from './fetch.ts';
+import type { Method, Timeouts } from './fetch.ts';
 import { Headers } from './headers.ts';
 import type { HeadersInit } from './headers.ts';
 import { Request } from './request.ts';
@@ -31,7 +31,7 @@ export interface ClientOptions {
   readonly headers?: HeadersInit;
   /** Seconds for the whole request, 60 at most. */
   readonly timeout?: number;
-  /** Seconds. The host bounds connecting by itself; a smaller `timeout` covers it too. */
+  /** Seconds until the connection stands; the host’s own bound is 10. */
   readonly connectTimeout?: number;
   /** How often a request that may be repeated (GET, HEAD, PUT, DELETE, OPTIONS) is tried again: on 408, 425, 429, 502 to 504 or a broken connection. */
   readonly retry?: number;
@@ -163,13 +163,19 @@ function pauseMs(attempt: number, response: HttpResponse | undefined): number {
   );
 }
 
+/** Seconds as the guide has them; none, zero and less mean the host's own bound. */
+function milliseconds(name: keyof Timeouts, seconds: number | undefined): Timeouts {
+  if (seconds === undefined || seconds <= 0) return {};
+  return { [name]: Math.min(LONGEST_TIMEOUT_MS, Math.ceil(seconds * 1_000)) };
+}
+
 export function createClient(env: Env, defaults: ClientOptions): HttpClient {
   async function attemptOnce<T>(
     request: Request,
-    timeoutMs: number | undefined,
+    timeouts: Timeouts,
   ): Promise<{ response?: HttpResponse<T>; error?: unknown }> {
     try {
-      return { response: await readWhole<T>(await send(env, request, timeoutMs)) };
+      return { response: await readWhole<T>(await send(env, request, timeouts)) };
     } catch (error) {
       return { error };
     }
@@ -181,11 +187,10 @@ export function createClient(env: Env, defaults: ClientOptions): HttpClient {
     options: RequestOptions = {},
   ): Promise<HttpResponse<T>> {
     const method = methodOf(name);
-    const seconds = options.timeout ?? defaults.timeout;
-    const timeoutMs =
-      seconds === undefined || seconds <= 0
-        ? undefined
-        : Math.min(LONGEST_TIMEOUT_MS, Math.ceil(seconds * 1_000));
+    const timeouts = {
+      ...milliseconds('timeoutMs', options.timeout ?? defaults.timeout),
+      ...milliseconds('connectTimeoutMs', options.connectTimeout ?? defaults.connectTimeout),
+    };
     const made = new Request(withQuery(joinURL(defaults.baseURL, path), options.query), {
       method,
       headers: headersOf(defaults.headers, options),
@@ -195,7 +200,7 @@ export function createClient(env: Env, defaults: ClientOptions): HttpClient {
     });
     const retries = REPEATABLE.includes(method) ? Math.min(RETRIES, options.retry ?? defaults.retry ?? 0) : 0;
     for (let attempt = 0; ; attempt++) {
-      const outcome = await attemptOnce<T>(made, timeoutMs);
+      const outcome = await attemptOnce<T>(made, timeouts);
       if (attempt < retries && isWorthRetrying(outcome)) {
         await new Promise<void>((resolve) => void env.setTimer(resolve, pauseMs(attempt, outcome.response)));
         continue;

@@ -40,8 +40,11 @@ export function reasonOf(error: unknown): unknown {
   return typeof data === 'object' && data !== null && 'reason' in data ? data.reason : undefined;
 }
 
+/** In milliseconds; what is left out has the host's own bound. */
+export type Timeouts = Pick<RequestInput, 'timeoutMs' | 'connectTimeoutMs'>;
+
 /** One op. In a step each request takes the next number, by which the host's journal knows it again. */
-export async function send(env: Env, request: Request, timeoutMs: number | undefined): Promise<Response> {
+export async function send(env: Env, request: Request, timeouts: Timeouts = {}): Promise<Response> {
   request.signal?.throwIfAborted();
   const content = Body.contentOf(request);
   const { step } = env;
@@ -53,7 +56,7 @@ export async function send(env: Env, request: Request, timeoutMs: number | undef
     ...(content === null
       ? {}
       : { body: typeof content === 'string' ? { text: content } : { base64: encodeBase64(content) } }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...timeouts,
     ...(step === undefined ? {} : { step: { name: step.name, number: step.next++ } }),
   };
   try {
@@ -71,5 +74,5 @@ export async function send(env: Env, request: Request, timeoutMs: number | undef
 
 /** The web's fetch: an answer of 404 is an answer. Rejects with a CapabilityError if there is none. */
 export function createFetch(env: Env): Fetch {
-  return async (input, init) => send(env, new Request(input, init), undefined);
+  return async (input, init) => send(env, new Request(input, init));
 }
