@@ -9,6 +9,7 @@ import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
 import { createBilling } from './billing/orders.ts';
+import { runTaskAgain } from './billing/task-again.ts';
 import type { Brokers } from './brokers/broker.ts';
 import { createCacheBroker } from './brokers/cache.ts';
 import { createCryptBroker } from './brokers/crypt.ts';
@@ -305,12 +306,13 @@ function createPanel(parts: PanelParts): WebDeps {
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
     billing: createBilling({ db, installations, invoker }),
     jobs: {
-      retry: (taskId) => retryTask(db, taskId),
+      retry: (taskId) => runTaskAgain(db, taskId, (trx) => retryTask(trx, taskId)),
       cancel: async (taskId) => {
         await cancelTask(db, taskId);
       },
-      resume: (taskId) => resumeTask(db, taskId),
-      markStepDone: ({ taskId, step, value }) => markStepDone(db, taskId, step, value),
+      resume: (taskId) => runTaskAgain(db, taskId, (trx) => resumeTask(trx, taskId)),
+      markStepDone: ({ taskId, step, value }) =>
+        runTaskAgain(db, taskId, (trx) => markStepDone(trx, taskId, step, value)),
     },
     modules: createModuleCalls({ db, installations, versions, invoker }),
     packages: createPackages({ db, sandbox, runnerIds, installations }),

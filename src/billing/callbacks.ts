@@ -16,7 +16,8 @@ import { onModule } from '../catalog/products.ts';
 import type { Tables } from '../database/tables.ts';
 import type { OnFinished } from '../jobs/execute.ts';
 import type { Task, Trx } from '../jobs/task.ts';
-import { change, lockService, setProvisionStatus } from './service-status.ts';
+import { moveBack } from './change-package.ts';
+import { lockService, setProvisionStatus } from './service-status.ts';
 
 export interface CallbackDeps {
   readonly db: Kysely<Tables>;
@@ -61,7 +62,7 @@ interface Ended {
 
 async function conclude(trx: Trx, { task, serviceId, action, succeeded }: Ended): Promise<void> {
   const service = await lockService(trx, serviceId);
-  if (action === 'change_package' && !succeeded) await moveBack(trx, serviceId, service.product_id);
+  if (action === 'change_package' && !succeeded) await moveBack(trx, serviceId);
   if (service.provision_status !== 'processing' || (await hasFollowUp(trx, serviceId, task.id))) return;
   if (!succeeded) await setProvisionStatus(trx, serviceId, 'failed', 'host');
   else if (action !== undefined)
@@ -77,18 +78,4 @@ async function hasFollowUp(trx: Trx, serviceId: string, taskId: string): Promise
     .where('status', 'in', ['queued', 'pending', 'processing'])
     .executeTakeFirst();
   return row !== undefined;
-}
-
-/** The module could not follow to the new product: the service stands under its old one again. */
-async function moveBack(trx: Trx, serviceId: string, current: string): Promise<void> {
-  const last = await trx
-    .selectFrom('service_changes')
-    .selectAll()
-    .where('service_id', '=', serviceId)
-    .where('field', '=', 'product')
-    .orderBy('id', 'desc')
-    .executeTakeFirst();
-  if (last === undefined || last.new_value !== current || last.old_value === null) return;
-  await trx.updateTable('services').set({ product_id: last.old_value }).where('id', '=', serviceId).execute();
-  await change(trx, serviceId, 'product', current, last.old_value, 'host');
 }

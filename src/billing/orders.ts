@@ -10,7 +10,8 @@ import type { Invoker } from '../catalog/invoke.ts';
 import { onModule } from '../catalog/products.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Billing, FormResult, FormView } from '../web/deps.ts';
-import { change, lockService, setProvisionStatus, type ServiceStatus } from './service-status.ts';
+import { moveBack, moveToProduct } from './change-package.ts';
+import { setProvisionStatus, type ServiceStatus } from './service-status.ts';
 
 export interface BillingDeps {
   readonly db: Kysely<Tables>;
@@ -170,32 +171,26 @@ async function serviceAction(
       `This module has no ${input.action}Job(): its services cannot be ${WORDS[input.action]}.`,
     );
   }
-  if (input.action === 'change_package')
-    await moveToProduct(deps, row.id, row.installation_id, input.productId);
+  if (input.action === 'change_package') {
+    const target = await readTarget(deps, row.installation_id, input.productId);
+    await deps.db.transaction().execute((trx) => moveToProduct(trx, row.id, target));
+  }
   await runAction(deps, row.id, row.installation_id, input.action);
   return { message: `The service is being ${WORDS[input.action]}.` };
 }
 
-/** The service stands under its new product before the module is asked to follow; a failed job moves it back (callbacks.ts). */
-async function moveToProduct(
+async function readTarget(
   deps: BillingDeps,
-  serviceId: string,
   installationId: string,
   productId: string | undefined,
-): Promise<void> {
+): Promise<string> {
   const product = productId === undefined ? undefined : await readProduct(deps, productId);
   if (product?.installationId !== installationId)
     throw new HostError('BAD_INPUT', 'Choose another product of the same module.');
-  await deps.db.transaction().execute(async (trx) => {
-    const service = await lockService(trx, serviceId);
-    if (service.product_id === product.id)
-      throw new HostError('BAD_INPUT', 'The service has this product already.');
-    await trx.updateTable('services').set({ product_id: product.id }).where('id', '=', serviceId).execute();
-    await change(trx, serviceId, 'product', service.product_id, product.id, 'admin');
-  });
+  return product.id;
 }
 
-/** Calls {action}() on the module, which queues its job. A refusal leaves the service 'failed' with the reason in its log. */
+/** Calls {action}() on the module, which queues its job. A refusal leaves the service 'failed', under its old product, with the reason in its log. */
 async function runAction(
   deps: BillingDeps,
   serviceId: string,
@@ -212,7 +207,10 @@ async function runAction(
     });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    await setProvisionStatus(deps.db, serviceId, 'failed', 'host');
+    await deps.db.transaction().execute(async (trx) => {
+      if (action === 'change_package') await moveBack(trx, serviceId);
+      await setProvisionStatus(trx, serviceId, 'failed', 'host');
+    });
     throw error;
   }
 }

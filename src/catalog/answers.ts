@@ -37,10 +37,11 @@ function listed(errors: v.InferOutput<typeof FieldErrors>): FormErrors {
   );
 }
 
-/** activate(), update() …: anything but 'success' is the error's text. */
+/** activate(), update() …: anything but 'success' of any of the calls is the error's text. */
 export function judgeLifecycle(results: InvocationOutput['results']): WireError | undefined {
-  const answer = valueOf(results.at(-1));
-  if (answer === 'success') return undefined;
+  const answers = results.map(valueOf);
+  if (answers.length > 0 && answers.every((answer) => answer === 'success')) return undefined;
+  const answer = answers.find((candidate) => candidate !== 'success');
   const text = typeof answer === 'string' ? answer.replace(/^error:\s*/i, '') : 'it did not return "success"';
   return { code: 'MODULE_ERROR', message: text.slice(0, 2_000) };
 }

@@ -10,8 +10,9 @@ import type { Vault } from '../secrets/vault.ts';
 import type { Catalog, FormResult, FormView, StoreEntry, StorePage } from '../web/deps.ts';
 import { checkFields } from './fields.ts';
 import { consentLines, consentOf, missingMandatory, readUses } from './consent.ts';
-import type { Installations } from './installations.ts';
+import type { Installation, Installations } from './installations.ts';
 import type { Invoker } from './invoke.ts';
+import { wasActivated } from './lifecycle.ts';
 import { createProducts } from './products.ts';
 import type { Version, Versions } from './versions.ts';
 
@@ -212,15 +213,42 @@ async function enable(deps: CatalogDeps, installationId: string): Promise<void> 
       `Not granted yet: ${missing.join(', ')}. Grant these, or leave the module off.`,
       { data: { missing } },
     );
+  await refuseRevoked(deps, version);
+  const off = isOff(installation);
   if (version.id !== installation.version.id) {
     await runFlow(deps, 'update', installationId, {
       fromVersion: installation.version.version,
       toVersionId: version.id,
+      off,
     });
     return;
   }
-  if (installation.status === 'active') throw new HostError('CONFLICT', 'The module is enabled already.');
+  if (!off) throw new HostError('CONFLICT', 'The module is enabled already.');
+  if (installation.pausedReason !== null)
+    throw new HostError(
+      'CONFLICT',
+      `The module is paused: ${installation.pausedReason}. End the pause first.`,
+    );
   await runFlow(deps, 'enable', installationId);
+}
+
+function isOff(installation: Installation): boolean {
+  return installation.status === 'inactive' || installation.status === 'error';
+}
+
+/** What the operator revoked does not run, whoever asks. */
+async function refuseRevoked(deps: CatalogDeps, version: Version): Promise<void> {
+  const row = await deps.db
+    .selectFrom('module_versions')
+    .select(['status', 'status_reason'])
+    .where('id', '=', version.id)
+    .executeTakeFirstOrThrow();
+  if (row.status !== 'revoked') return;
+  const why = row.status_reason === null ? '' : `: ${row.status_reason}`;
+  throw new HostError(
+    'CONFLICT',
+    `Version ${version.version} was revoked by the operator${why}. Update to another version.`,
+  );
 }
 
 async function runFlow(
@@ -260,19 +288,26 @@ async function update(
   if (status.status !== 'published') throw new HostError('CONFLICT', `${next.version} is not published.`);
   await deps.db
     .updateTable('installations')
-    .set({
-      pending_version_id: next.id,
-      status: 'restricted',
-      status_reason: `Version ${next.version} waits for your consent; ${installation.version.version} goes on meanwhile.`,
-    })
+    .set(await afterChoosing(deps, installation, next))
     .where('id', '=', input.installationId)
     .execute();
   await deps.installations.changed(input.installationId);
 }
 
+/** What choosing a newer version makes of an installation: only one that runs is 'restricted', for that lets the old one go on. */
+async function afterChoosing(deps: CatalogDeps, installation: Installation, next: Version) {
+  if (!isOff(installation))
+    return {
+      pending_version_id: next.id,
+      status: 'restricted' as const,
+      status_reason: `Version ${next.version} waits for your consent; ${installation.version.version} goes on meanwhile.`,
+    };
+  if (await wasActivated(deps.db, installation.id)) return { pending_version_id: next.id };
+  return { version_id: next.id, pending_version_id: null };
+}
+
 async function requireOff(deps: CatalogDeps, installationId: string): Promise<void> {
-  const installation = await deps.installations.get(installationId);
-  if (installation.status === 'active' || installation.status === 'restricted')
+  if (!isOff(await deps.installations.get(installationId)))
     throw new HostError('CONFLICT', 'Disable the module first; its data stays until you purge it.');
 }
 
@@ -304,6 +339,7 @@ async function purge(deps: CatalogDeps, installationId: string): Promise<void> {
 }
 
 async function unpause(deps: CatalogDeps, installationId: string): Promise<void> {
+  await refuseRevoked(deps, (await deps.installations.get(installationId)).version);
   await deps.db
     .updateTable('installations')
     .set({ paused_at: null, paused_reason: null })

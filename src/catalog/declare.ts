@@ -99,6 +99,8 @@ async function ask(
       args: [],
     })),
   ];
+  // A module may swallow its refusal; it is told all the same.
+  let refused: HostError | undefined;
   const key = `declare:${contents.sha256}:${randomBytes(4).toString('hex')}`;
   const outcome = await sandbox.invoke({
     group: { key, ...runnerIds.throwAway() },
@@ -112,14 +114,14 @@ async function ask(
     },
     wallMs: LIMITS.declareWallMs,
     onCall: async (path) => {
-      throw new HostError(
-        'NOT_GRANTED',
-        `${path}: nothing is granted while a module is being read; move this out of the constructor.`,
-      );
+      const text = `${path}: nothing is granted while a module is being read; move this out of the constructor.`;
+      refused ??= problem(text);
+      throw new HostError('NOT_GRANTED', text);
     },
     onNotify: () => undefined,
   });
   sandbox.end(key);
+  if (refused !== undefined) throw refused;
   if (!outcome.envelope.ok) {
     const { code, message } = outcome.envelope.error;
     throw new HostError(

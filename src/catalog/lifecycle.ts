@@ -5,6 +5,7 @@
 import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
+import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
 import type { HostSql } from '../database/connect.ts';
 import type { Tables } from '../database/tables.ts';
 import { createInstallationSchema, dropInstallationSchema } from '../database/modules/installation-schema.ts';
@@ -32,6 +33,8 @@ const UpdateState = v.object({
   installationId: v.string(),
   fromVersion: v.string(),
   toVersionId: v.string(),
+  /** It was switched off when the update was accepted: after update() comes activate(). */
+  off: v.boolean(),
 });
 
 export function lifecycleFlows(deps: LifecycleDeps): FlowDefinition[] {
@@ -50,6 +53,8 @@ async function setStatus(
     status_reason: string | null;
     version_id?: string;
     pending_version_id?: null;
+    paused_at?: null;
+    paused_reason?: null;
   },
 ): Promise<void> {
   await deps.db.updateTable('installations').set(change).where('id', '=', installationId).execute();
@@ -69,6 +74,10 @@ async function makeSchema(deps: LifecycleDeps, installationId: string): Promise<
   await deps.installations.changed(installationId);
 }
 
+function onModule(method: string, ...args: readonly unknown[]): ModuleCall {
+  return { target: { on: 'module' }, method, args };
+}
+
 function enableFlow(deps: LifecycleDeps): FlowDefinition {
   return {
     kind: 'enable',
@@ -81,11 +90,12 @@ function enableFlow(deps: LifecycleDeps): FlowDefinition {
           const { deferred } = await deps.invoker.invoke({
             installationId,
             purpose: 'lifecycle',
-            calls: [{ target: { on: 'module' }, method: 'activate', args: [] }],
+            calls: [onModule('activate')],
             judge: judgeLifecycle,
           });
-          for (const work of deferred) await work();
+          // Active first: a worker may take what activate() queued at once. A crash in between runs this step again.
           await setStatus(deps, installationId, { status: 'active', status_reason: null });
+          for (const work of deferred) await work();
         },
       },
     ],
@@ -102,29 +112,36 @@ function updateFlow(deps: LifecycleDeps): FlowDefinition {
       {
         name: 'update',
         async run(state) {
-          const { installationId, fromVersion, toVersionId } = v.parse(UpdateState, state);
+          const { installationId, fromVersion, toVersionId, off } = v.parse(UpdateState, state);
           const before = await deps.installations.get(installationId);
           const { deferred } = await deps.invoker.invoke({
             installationId,
             versionId: toVersionId,
             fromVersion,
             purpose: 'lifecycle',
-            calls: [{ target: { on: 'module' }, method: 'update', args: [fromVersion] }],
+            calls: [onModule('update', fromVersion), ...(off ? [onModule('activate')] : [])],
             judge: judgeLifecycle,
           });
-          for (const work of deferred) await work();
+          // A pause was for the version that ran before.
           await setStatus(deps, installationId, {
             status: 'active',
             status_reason: null,
             version_id: toVersionId,
             pending_version_id: null,
+            paused_at: null,
+            paused_reason: null,
           });
           deps.invoker.unload(before);
+          for (const work of deferred) await work();
         },
       },
     ],
     onFailure: (state, error) =>
-      setStatus(deps, idOf(state), { status: 'restricted', status_reason: reason('update()', error) }),
+      setStatus(deps, idOf(state), {
+        // 'restricted' lets the old version run; one that was off stays off.
+        status: v.parse(UpdateState, state).off ? 'error' : 'restricted',
+        status_reason: reason('update()', error),
+      }),
   };
 }
 
@@ -137,7 +154,7 @@ function disableFlow(deps: LifecycleDeps): FlowDefinition {
         name: 'deactivate',
         async run(state) {
           const installationId = idOf(state);
-          const said = await deactivate(deps, installationId);
+          const said = await leave(deps, installationId, 'deactivate');
           await setStatus(deps, installationId, { status: 'inactive', status_reason: said });
           deps.invoker.unload(await deps.installations.get(installationId));
         },
@@ -147,19 +164,24 @@ function disableFlow(deps: LifecycleDeps): FlowDefinition {
   };
 }
 
-async function deactivate(deps: LifecycleDeps, installationId: string): Promise<string | null> {
+/** The module's last word before it is switched off or purged. What it says, if it is not 'success'; nothing hangs on it. */
+async function leave(
+  deps: LifecycleDeps,
+  installationId: string,
+  method: 'deactivate' | 'purge',
+): Promise<string | null> {
   try {
     const { deferred } = await deps.invoker.invoke({
       installationId,
       purpose: 'lifecycle',
-      calls: [{ target: { on: 'module' }, method: 'deactivate', args: [] }],
+      calls: [onModule(method)],
       judge: judgeLifecycle,
     });
     for (const work of deferred) await work();
     return null;
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    return reason('deactivate()', error);
+    return reason(`${method}()`, error);
   }
 }
 
@@ -169,22 +191,45 @@ function purgeFlow(deps: LifecycleDeps): FlowDefinition {
     kind: 'purge',
     steps: [
       {
-        name: 'drop',
+        name: 'module',
         async run(state) {
-          const installationId = idOf(state);
-          const names = installationNames(deps.deploymentId, installationId);
-          await deps.drainPools(names);
-          await dropInstallationSchema(deps.modulesSql, names);
-          await deps.db
-            .updateTable('installations')
-            .set({ schema_name: null })
-            .where('id', '=', installationId)
-            .execute();
-          await deps.installations.changed(installationId);
+          const installation = await deps.installations.get(idOf(state));
+          if (installation.schemaName === null) return;
+          await leave(deps, installation.id, 'purge');
+          deps.invoker.unload(installation);
         },
       },
+      { name: 'drop', run: (state) => dropSchema(deps, idOf(state)) },
     ],
   };
+}
+
+async function dropSchema(deps: LifecycleDeps, installationId: string): Promise<void> {
+  const names = installationNames(deps.deploymentId, installationId);
+  await deps.drainPools(names);
+  await dropInstallationSchema(deps.modulesSql, names);
+  await deps.db
+    .updateTable('installations')
+    .set({ schema_name: null })
+    .where('id', '=', installationId)
+    .execute();
+  await deps.installations.changed(installationId);
+}
+
+/**
+ * Whether an installation's data was made by a version before: then a newer one has something to update. A first activate() that
+ * failed made nothing, and after a purge there is nothing left.
+ */
+export async function wasActivated(db: Kysely<Tables>, installationId: string): Promise<boolean> {
+  const last = await db
+    .selectFrom('flows')
+    .select('kind')
+    .where('subject', '=', `installation:${installationId}`)
+    .where('kind', 'in', ['enable', 'update', 'purge'])
+    .where('status', '=', 'done')
+    .orderBy('created_at', 'desc')
+    .executeTakeFirst();
+  return last !== undefined && last.kind !== 'purge';
 }
 
 function reason(method: string, error: WireError): string {

@@ -1,0 +1,30 @@
+/**
+ * A person runs a failed task again. If it was a service's action, its failure left the service 'failed'; it is being worked on again
+ * now, and must be 'processing' for its end to count (callbacks.ts).
+ */
+import { SERVICE_ACTION_NAMES } from '../../sandbox/contract/kinds/product.ts';
+import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
+import { lockService, setProvisionStatus } from './service-status.ts';
+
+const ACTION_JOBS: ReadonlySet<string> = new Set(SERVICE_ACTION_NAMES.map((name) => `${name}Job`));
+
+/** @param queue queues the task again, within the transaction */
+export async function runTaskAgain(
+  db: Db,
+  taskId: string,
+  queue: (trx: Trx) => Promise<void>,
+): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    const task = await trx
+      .selectFrom('tasks')
+      .select(['service_id', 'method'])
+      .where('id', '=', taskId)
+      .executeTakeFirst();
+    const serviceId = task !== undefined && ACTION_JOBS.has(task.method) ? task.service_id : null;
+    // The service before the queue: the order in which a task's end takes them.
+    const service = serviceId === null ? undefined : await lockService(trx, serviceId);
+    await queue(trx);
+    if (service?.provision_status === 'failed')
+      await setProvisionStatus(trx, service.id, 'processing', 'admin');
+  });
+}
