@@ -1,0 +1,166 @@
+/** Grants: nothing is allowed that an admin did not allow, and whoever is refused is told what to add. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { useTestHost } from '../support/host.ts';
+
+const ASKS = {
+  db: { tables: 3, storage_mb: 10 },
+  http: {
+    hosts: ['api.example.com', { value: '*.example.org', optional: true, reason: 'Mirrors.' }],
+    methods: ['GET'],
+    per_minute: 100,
+  },
+  tasks: { optional: true, concurrency: 1, per_minute: 10 },
+};
+
+const MEMBERS = `
+  async activate() {
+    await this.db.schema.createTable('notes').ifNotExists().addColumn('text', 'text').execute();
+    return 'success';
+  }
+  async write() { await this.db.insertInto('notes').values({ text: 'x' }).execute(); return 'written'; }
+  async fetchFrom(address, method = 'GET') {
+    try { await this.http.fetch(address, { method }); return 'answered'; }
+    catch (error) { return { name: error.name, code: error.code, message: error.message }; }
+  }
+  present() { return { db: this.db !== undefined, http: this.http !== undefined, tasks: this.tasks !== undefined }; }
+`;
+
+const host = useTestHost();
+
+beforeAll(async () => {
+  await host().publish({ name: 'Asker', members: MEMBERS, manifest: { permissions: ASKS } });
+  await host().a.install('Asker');
+});
+
+async function refusals(): Promise<Record<string, number>> {
+  const { a, bulkhead } = host();
+  await bulkhead.recorder.flush();
+  const rows = await bulkhead.panel.db
+    .selectFrom('grant_use')
+    .selectAll()
+    .where('installation_id', '=', await a.installationId('Asker'))
+    .execute();
+  return Object.fromEntries(rows.map((row) => [row.item, row.refusals]));
+}
+
+describe('before an answer', () => {
+  it('nothing is granted', async () => {
+    const { lines } = await host().a.consent('Asker');
+    expect(lines.length).toBeGreaterThan(5);
+    expect(lines.filter((line) => line.granted)).toEqual([]);
+  });
+
+  it('enabling names each mandatory grant that is missing and runs nothing', async () => {
+    const { a } = host();
+    await a.grant('Asker', { without: ['http.hosts:api.example.com', 'http.methods:GET'] });
+    const attempt = a.enable('Asker');
+    await expect(attempt).rejects.toMatchObject({
+      code: 'NOT_GRANTED',
+      data: { missing: ['http.hosts:api.example.com', 'http.methods:GET'] },
+    });
+    expect(await a.installation('Asker')).toMatchObject({ status: 'inactive', schema_name: null });
+  });
+});
+
+describe('an answer', () => {
+  it.each([
+    ['an amount above the one asked', { 'db.tables': { granted: true, amount: 4 } }],
+    ['an amount that is no number of things', { 'db.tables': { granted: true, amount: 1.5 } }],
+    ['a pattern wider than the one asked', { 'http.hosts:*.example.org': { granted: true, item: '*.org' } }],
+    [
+      'another host than the one asked',
+      { 'http.hosts:api.example.com': { granted: true, item: 'evil.example' } },
+    ],
+    ['something that was never asked', { 'http.hosts:evil.example': { granted: true } }],
+  ] as const)('with %s is refused, and the grants stay as they were', async (_what, answers) => {
+    const { a } = host();
+    const { id: installationId, grants } = await a.installation('Asker');
+    await expect(
+      a.panel.catalog.grant({ installationId, answers, accountId: a.adminId }),
+    ).rejects.toMatchObject({ code: 'BAD_INPUT' });
+    expect((await a.installation('Asker')).grants).toEqual(grants);
+  });
+
+  it('that is narrower is what counts', async () => {
+    const { a } = host();
+    await a.grant('Asker', {
+      without: ['tasks.concurrency', 'tasks.per_minute'],
+      amounts: { 'db.tables': 1 },
+      items: { 'http.hosts:*.example.org': 'eu.example.org' },
+    });
+    await a.enable('Asker');
+    expect((await a.installation('Asker')).grants).toMatchObject({
+      db: { tables: 1, storage_mb: 10 },
+      http: { hosts: ['api.example.com', 'eu.example.org'], methods: ['GET'] },
+    });
+    const refused = await a.call('Asker', 'fetchFrom', 'https://us.example.org/');
+    expect(refused).toMatchObject({ code: 'NOT_GRANTED' });
+  });
+});
+
+describe('a call that is not granted', () => {
+  it('is an error the module can read, with the text that names what to add', async () => {
+    const { a } = host();
+    expect(await a.call('Asker', 'fetchFrom', 'https://other.example.net/x')).toEqual({
+      name: 'NotGranted',
+      code: 'NOT_GRANTED',
+      message: expect.stringMatching(
+        /other\.example\.net.* is not granted; add it to permissions\.http\.hosts/,
+      ),
+    });
+    expect(await a.call('Asker', 'fetchFrom', 'https://api.example.com/', 'DELETE')).toMatchObject({
+      code: 'NOT_GRANTED',
+      message: expect.stringMatching(/permissions\.http\.methods/),
+    });
+  });
+
+  it('is counted and stands in the log for the admin', async () => {
+    const { a } = host();
+    const before = (await refusals())['http.request'] ?? 0;
+    await a.call('Asker', 'fetchFrom', 'https://other.example.net/x');
+    expect((await refusals())['http.request']).toBe(before + 1);
+    expect(await a.logs('Asker')).toContainEqual(
+      expect.stringMatching(/^host warning refused: http\.request .*other\.example\.net/),
+    );
+    const { refused } = await a.panel.db
+      .selectFrom('usage_minutes')
+      .select((eb) => eb.fn.sum<number>('refused').as('refused'))
+      .where('installation_id', '=', await a.installationId('Asker'))
+      .executeTakeFirstOrThrow();
+    expect(refused).toBeGreaterThan(before);
+  });
+
+  it('of a whole capability finds nothing there to call', async () => {
+    expect(await host().a.call('Asker', 'present')).toEqual({ db: true, http: true, tasks: false });
+  });
+});
+
+describe('a grant', () => {
+  it('that is used is counted with its line', async () => {
+    const { a } = host();
+    await a.call('Asker', 'write');
+    await a.bulkhead.recorder.flush();
+    const line = (await a.consent('Asker')).lines.find(({ id }) => id === 'db.storage_mb');
+    expect(line).toMatchObject({ granted: true, uses: expect.any(Number), lastUsedAt: expect.any(Date) });
+    expect(line?.uses).toBeGreaterThan(0);
+  });
+
+  it('that is taken back is refused at the next call', async () => {
+    const { a } = host();
+    expect(await a.call('Asker', 'write')).toBe('written');
+    await a.grant('Asker', { without: ['db.tables', 'db.storage_mb'] });
+    await expect(a.call('Asker', 'write')).rejects.toBeInstanceOf(HostError);
+    expect(await a.call('Asker', 'present')).toMatchObject({ db: false });
+  });
+
+  it('of one tenant is none of another', async () => {
+    const { b } = host();
+    await b.install('Asker');
+    expect((await b.consent('Asker')).lines.some((line) => line.granted)).toBe(false);
+    await expect(b.call('Asker', 'present')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: 'Product/Asker is not enabled.',
+    });
+  });
+});
