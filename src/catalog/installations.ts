@@ -41,6 +41,10 @@ export interface Installations {
   get(installationId: string): Promise<Installation>;
   /** Says that an installation (or 'all') changed; other processes hear of it at once. */
   changed(installationId: string): Promise<void>;
+  /** The same within a transaction: the others hear of it when that commits. Call `forget` then. */
+  announce(trx: Kysely<Tables>, installationId: string): Promise<void>;
+  /** Drops this process's snapshots. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -55,16 +59,23 @@ export async function createInstallations(
   const fresh = (): ((id: string) => Promise<Installation>) =>
     remember(KEPT, (id) => readInstallation(db, versions, id));
   let lookup = fresh();
-  // One change drops all snapshots: changes are rare, and a forgotten dependency (tenant, version) cannot leave a stale one.
-  const listening = await listener.listen(CHANNEL, () => {
+  const forget = (): void => {
     lookup = fresh();
-  });
+  };
+  const announce = async (executor: Kysely<Tables>, id: string): Promise<void> => {
+    await sql`select pg_notify(${CHANNEL}, ${id})`.execute(executor);
+  };
+  // One change drops all snapshots: changes are rare, and a forgotten dependency (tenant, version) cannot leave a stale one.
+  // So does a connection that came back: what was said while it was away went unheard.
+  const listening = await listener.listen(CHANNEL, forget, forget);
   return {
     get: (id) => lookup(id),
     changed: async (id) => {
-      lookup = fresh();
-      await sql`select pg_notify(${CHANNEL}, ${id})`.execute(db);
+      forget();
+      await announce(db, id);
     },
+    announce,
+    forget,
     close: () => listening.unlisten(),
   };
 }
