@@ -43,6 +43,12 @@ export const LOADING_MARK = 0xffff_ffff;
 
 const HEADER_BYTES = 11;
 
+/** The number after `last`: 32 bits wide, and neither 0 (no invocation) nor LOADING_MARK, nor one that is in use. */
+export function nextInvocation(last: number, isOpen: (id: number) => boolean): number {
+  const next = (last % (LOADING_MARK - 1)) + 1;
+  return isOpen(next) ? nextInvocation(next, isOpen) : next;
+}
+
 export interface Frame {
   readonly kind: number;
   readonly id: number;

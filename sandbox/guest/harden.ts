@@ -65,9 +65,11 @@ function overridablePrototypes(): object[] {
 /** Elsewhere only these. */
 const OVERRIDABLE_NAMES = ['constructor', 'toString', 'toJSON', 'name'];
 
-function makeOverridable(prototype: object, key: PropertyKey): void {
+/** Returns the property's value, which no property leads to any more: only the accessor holds it, and it must be frozen too. */
+function makeOverridable(prototype: object, key: PropertyKey): unknown {
   const descriptor = getOwnPropertyDescriptor(prototype, key);
-  if (descriptor === undefined || !('value' in descriptor) || descriptor.configurable !== true) return;
+  if (descriptor === undefined || !('value' in descriptor) || descriptor.configurable !== true)
+    return undefined;
   const value: unknown = descriptor.value;
   const accessors = {
     get(): unknown {
@@ -85,6 +87,7 @@ function makeOverridable(prototype: object, key: PropertyKey): void {
     enumerable: descriptor.enumerable ?? false,
     configurable: false,
   });
+  return value;
 }
 
 function removeDangerous(world: object): void {
@@ -132,7 +135,10 @@ function hiddenIntrinsics(): object[] {
     const segments = new Intl.Segmenter('en').segment('a');
     samples.push(segments, segments[Symbol.iterator]());
   }
-  return samples.flatMap((sample) => prototypesOf(sample));
+  // An error's stack is an accessor of its own, with one getter and one setter for all errors.
+  const stack = getOwnPropertyDescriptor(new Error('x'), 'stack');
+  const accessors = [stack?.get, stack?.set].filter((accessor) => accessor !== undefined);
+  return [...samples.flatMap((sample) => prototypesOf(sample)), ...accessors];
 }
 
 function prototypesOf(value: object): object[] {
@@ -157,7 +163,7 @@ function close(value: object): void {
 }
 
 /** Freezes all that is reachable from the roots through properties, accessors and prototypes. */
-export function freezeDeep(roots: readonly object[]): void {
+export function freezeDeep(roots: readonly unknown[]): void {
   const seen = new Set<object>();
   const queue: unknown[] = [...roots];
   while (queue.length > 0) {
@@ -189,15 +195,16 @@ export function harden(world: typeof globalThis, shared: readonly object[]): voi
     ...ownKeys(world).map((key) => getOwnPropertyDescriptor(world, key)?.value as object),
     ...hiddenIntrinsics(),
   ];
+  const hidden: unknown[] = [];
   for (const prototype of overridablePrototypes())
-    for (const key of ownKeys(prototype)) makeOverridable(prototype, key);
+    for (const key of ownKeys(prototype)) hidden.push(makeOverridable(prototype, key));
   for (const intrinsic of intrinsics) {
     if (typeof intrinsic !== 'function' && typeof intrinsic !== 'object') continue;
     const holder =
       typeof intrinsic === 'function' ? (intrinsic as { prototype?: unknown }).prototype : intrinsic;
     if (typeof holder === 'object' && holder !== null)
-      for (const name of OVERRIDABLE_NAMES) makeOverridable(holder, name);
+      for (const name of OVERRIDABLE_NAMES) hidden.push(makeOverridable(holder, name));
   }
-  freezeDeep([...intrinsics.filter((value) => value !== undefined && value !== null), ...shared]);
+  freezeDeep([...intrinsics, ...hidden, ...shared]);
   freeze(world);
 }

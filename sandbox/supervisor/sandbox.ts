@@ -5,7 +5,7 @@
 import { type Envelope, type ErrorCode, HostError, type WireError } from '../contract/envelope.ts';
 import type { InvocationInput, InvocationOutput } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
-import { type InvocationLimits, LOADING_MARK, type LoadInput, type Usage } from '../contract/wire.ts';
+import { type InvocationLimits, type LoadInput, nextInvocation, type Usage } from '../contract/wire.ts';
 import { readCall, readNotice } from './calls.ts';
 import { createLauncher, type Isolation, type Launcher } from './launch.ts';
 import { KILLS, readEnvelope, readUsage } from './results.ts';
@@ -95,9 +95,12 @@ const CANCELLED: WireError = { code: 'CANCELLED', message: 'The invocation was c
 const NO_USAGE: Usage = { cpuUs: 0, entries: 0, calls: 0 };
 
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const launcher = createLauncher(options.ownUids);
-  const stage = await createStage(options.ownUids);
-  return new ProcessSandbox(stage, launcher, options);
+  return sandboxOn(await createStage(options.ownUids), options);
+}
+
+/** A sandbox on a staging folder that is there already; it removes it at close. */
+export function sandboxOn(stage: Stage, options: SandboxOptions): Sandbox {
+  return new ProcessSandbox(stage, createLauncher(options.ownUids), options);
 }
 
 class ProcessSandbox implements Sandbox {
@@ -137,7 +140,8 @@ class ProcessSandbox implements Sandbox {
   }
 
   #run(running: Running, request: InvokeRequest): Promise<InvokeOutcome> {
-    const id = this.#nextId(running.open);
+    const id = nextInvocation(this.#lastInvocation, (candidate) => running.open.has(candidate));
+    this.#lastInvocation = id;
     const startedAt = performance.now();
     const input = JSON.stringify(request.input);
     if (Buffer.byteLength(input) > LIMITS.messageBytes)
@@ -172,13 +176,6 @@ class ProcessSandbox implements Sandbox {
       request.signal?.addEventListener('abort', onAbort, { once: true });
       running.process.invoke(id, request.module.key, request.limits, input);
     });
-  }
-
-  /** Numbers travel as 32 bits; the last one and 0 have a meaning of their own. */
-  #nextId(open: ReadonlyMap<number, Open>): number {
-    do this.#lastInvocation = (this.#lastInvocation % (LOADING_MARK - 1)) + 1;
-    while (open.has(this.#lastInvocation));
-    return this.#lastInvocation;
   }
 
   /**
