@@ -21,6 +21,7 @@ import { createServiceBroker } from './brokers/service.ts';
 import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
+import { createBreaker } from './catalog/breaker.ts';
 import { createInstallations, type Installation } from './catalog/installations.ts';
 import { createInvoker, type Invoker } from './catalog/invoke.ts';
 import { lifecycleFlows } from './catalog/lifecycle.ts';
@@ -138,6 +139,7 @@ async function compose(
     ownUids: runnerIds.ownUids,
     onFault: (fault) => log('error', fault.message, fault.cause),
   });
+  for (const gap of sandbox.isolation.missing) log('info', gap);
   const invoker = createInvoker({
     db,
     sandbox,
@@ -147,6 +149,12 @@ async function compose(
     vault,
     recorder,
     runnerIds,
+    breaker: createBreaker({
+      db,
+      installations,
+      recorder,
+      onFault: (error) => log('error', 'a kill could not be counted', error),
+    }),
     assetBase: assetBaseAt(options.publicUrl),
   });
   const drainPools = async (names: { owner: string; login: string }): Promise<void> => {

@@ -56,6 +56,10 @@ export const LIMITS = Object.freeze({
   /** Beyond its deadline an invocation may keep its runner this long before the runner is killed. */
   deadlineGraceMs: 250,
 
+  /** Kills of one installed version in that time after which it is paused. */
+  breakerKills: 5,
+  breakerWindowMs: 10 * 60_000,
+
   timersPerInvocation: 100,
   timerMs: 600_000,
 

@@ -14,6 +14,7 @@ import type { Installation, Installations } from './installations.ts';
 import type { Invoker } from './invoke.ts';
 import { wasActivated } from './lifecycle.ts';
 import { createProducts } from './products.ts';
+import { rollback } from './rollback.ts';
 import type { Version, Versions } from './versions.ts';
 
 export interface CatalogDeps {
@@ -37,6 +38,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     uninstall: (installationId) => uninstall(deps, installationId),
     purge: (installationId) => purge(deps, installationId),
     unpause: (installationId) => unpause(deps, installationId),
+    rollback: (installationId) => rollback(deps, installationId),
     update: (input) => update(deps, input),
     settings: (installationId) => settings(deps, installationId),
     saveSettings: (input) => saveSettings(deps, input),

@@ -15,6 +15,7 @@ import { dispatch } from '../brokers/dispatch.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Vault } from '../secrets/vault.ts';
 import { boundsOf, heapMb } from './bounds.ts';
+import type { Breaker } from './breaker.ts';
 import type { Installation, Installations } from './installations.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
@@ -76,6 +77,7 @@ export interface InvokerDeps {
   readonly vault: Vault;
   readonly recorder: Recorder;
   readonly runnerIds: RunnerIds;
+  readonly breaker: Breaker;
   /** Where a version's assets are served: ends in '/'. */
   readonly assetBase: (installation: Installation) => string;
 }
@@ -145,6 +147,8 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
   });
   const error = await settle(opened, outcome, options, ending);
   bill(deps, opened, outcome, error, cpuSoftMs);
+  if (outcome.killed && error !== undefined)
+    await deps.breaker.killed({ installation, method: opened.scope.method, code: error.code });
   if (error !== undefined) throw new InvocationFailed(error, outcome.usage);
   const results = outcome.envelope.ok ? outcome.envelope.value.results : [];
   return { results, usage: outcome.usage, deferred: opened.deferred };

@@ -33,6 +33,14 @@ export interface AccountsTable {
   created_at: Defaulted<Date>;
 }
 
+export interface BreakerKillsTable {
+  installation_id: string;
+  version_id: string;
+  method: string;
+  code: string;
+  at: Defaulted<Date>;
+}
+
 export interface CacheEntriesTable {
   installation_id: string;
   key: string;
@@ -93,6 +101,7 @@ export interface InstallationsTable {
   paused_at: Nullable<Date>;
   paused_reason: Nullable<string>;
   installed_at: Defaulted<Date>;
+  previous_version_id: Nullable<string>;
 }
 
 export interface LogsTable {
@@ -353,6 +362,7 @@ export interface WorkersTable {
 
 export interface Tables {
   accounts: AccountsTable;
+  breaker_kills: BreakerKillsTable;
   cache_entries: CacheEntriesTable;
   calls: CallsTable;
   flows: FlowsTable;

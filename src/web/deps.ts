@@ -152,6 +152,8 @@ export interface Catalog {
   purge(installationId: string, accountId: string): Promise<void>;
   /** Ends a pause of the circuit breaker. */
   unpause(installationId: string, accountId: string): Promise<void>;
+  /** Back to the version before the last update, with the data as they are. @throws CONFLICT if there is none, NOT_GRANTED */
+  rollback(installationId: string, accountId: string): Promise<void>;
   /** Moves to a newer version: 'restricted' until its update and new permissions are accepted. */
   update(input: { installationId: string; versionId: string; accountId: string }): Promise<void>;
   settings(installationId: string): Promise<FormView>;

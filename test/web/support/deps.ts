@@ -259,6 +259,7 @@ export function testDeps(
       uninstall: async (id) => note('uninstall', id),
       purge: async (id) => note('purge', id),
       unpause: async (id) => note('unpause', id),
+      rollback: async (id) => note('rollback', id),
       update: async (input) => note('update', input),
       settings: async () => ({
         fields: [...FIELDS, field('api_key', 'API key', 'secret')],
