@@ -3,6 +3,7 @@
  * want: a flood is counted and said once, not stored.
  */
 import { LIMITS } from '../../sandbox/contract/limits.ts';
+import { redact } from '../secrets/redact-by-key.ts';
 import type { Broker, Scope } from './broker.ts';
 
 export interface LogSink {
@@ -10,27 +11,6 @@ export interface LogSink {
     scope: Scope,
     line: { level: string; action: string; request: unknown; response: unknown; source: 'module' | 'host' },
   ): void;
-}
-
-const SECRET_KEY =
-  /pass(?:word|wd|phrase)?$|secret|token|api_?key|private_?key|authorization|credential|cvv|card_?number/i;
-const REDACTED = '•••';
-const DEPTH = 6;
-const ITEMS = 100;
-
-/** A copy without what looks like a secret by its key; deep and long values are cut. */
-export function redact(value: unknown, depth = 0): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (depth >= DEPTH) return '…';
-  if (Array.isArray(value)) return value.slice(0, ITEMS).map((item) => redact(item, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value)
-      .slice(0, ITEMS)
-      .map(([key, item]) => [
-        key,
-        SECRET_KEY.test(key) && item !== null && item !== '' ? REDACTED : redact(item, depth + 1),
-      ]),
-  );
 }
 
 function cut(value: unknown): unknown {

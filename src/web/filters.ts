@@ -47,6 +47,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
+const SENTENCE_CHARS = 160;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -54,6 +55,11 @@ const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
+}
+
+/** A text short enough to be shown as it is. */
+export function isSentence(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= SENTENCE_CHARS;
 }
 
 function toDate(value: unknown): Date | undefined {
@@ -172,7 +178,15 @@ export const filters: Readonly<Record<string, Filter>> = {
   bytes: text((value) => bytes(toNumber(value))),
   duration: text((value) => duration(toNumber(value))),
   cpu: text((value) => duration(toNumber(value) / 1_000)),
+  /** `n | many: 'module'` → '1 module', '2 modules'. */
+  many: text((value, noun, plural) => {
+    const number = toNumber(value);
+    const several = typeof plural === 'string' ? plural : `${String(noun)}s`;
+    return `${new Intl.NumberFormat('en').format(number)} ${number === 1 ? String(noun) : several}`;
+  }),
   count: text((value) => new Intl.NumberFormat('en').format(toNumber(value))),
+  /** A short text as it is; '' for data and long texts, which wait behind "Details". */
+  sentence: text((value) => (isSentence(value) ? value : '')),
   pretty: text((value) => (typeof value === 'string' ? value : JSON.stringify(value, null, 2))),
   short: text((value) => (typeof value === 'string' ? value.slice(0, 8) : '')),
   /** A module's icon is its own text: only Font Awesome class names pass. */

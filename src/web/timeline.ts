@@ -5,7 +5,7 @@
 import { sql, type Kysely } from 'kysely';
 import * as v from 'valibot';
 import type { Tables } from '../database/tables.ts';
-import { labelOf } from './filters.ts';
+import { isSentence, labelOf } from './filters.ts';
 import { WEB_LIMITS } from './limits.ts';
 
 export interface TimelineEntry {
@@ -197,7 +197,7 @@ async function logs(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineE
     title: row.action,
     facts: [row.level],
     ...(row.source === 'host' ? { by: 'host' } : {}),
-    request: row.request,
+    ...(isSentence(row.request) ? { message: row.request } : { request: row.request }),
     response: row.response,
     ...(row.task_id === null ? {} : { taskId: row.task_id }),
   }));

@@ -73,7 +73,7 @@ describe.skipIf(!existsSync(CHROMIUM))('a module’s frame in Chromium', () => {
     const element = await page.waitForSelector('iframe[data-module-frame]');
     const inside = await element.contentFrame();
     if (inside === null) throw new Error('no frame');
-    await inside.waitForFunction('document.documentElement.dataset.bsTheme !== undefined');
+    await inside.waitForFunction('document.documentElement?.dataset.bsTheme !== undefined');
     return inside;
   };
   const lastCall = () => panel().deps.called.at(-1)?.input;

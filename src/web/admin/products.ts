@@ -24,6 +24,8 @@ const PERIODS = [
   'biennially',
   'triennially',
 ] as const;
+/** What most products are sold by: shown at once, the others behind "More periods". */
+const COMMON_PERIODS: ReadonlySet<string> = new Set(['monthly', 'annually', 'one-time']);
 const ProductForm = v.object({
   name: v.pipe(
     v.string('A name is needed.'),
@@ -117,6 +119,24 @@ function readProducts(panel: Panel, tenantId: string) {
     .execute();
 }
 
+interface ShownPrice {
+  readonly period: string;
+  readonly amount: unknown;
+  readonly setup: unknown;
+}
+
+/** The common periods in their order, and the others, which are open if there is anything to see in them. */
+function pricesInTwo(prices: readonly ShownPrice[], errors: FormErrors) {
+  const others = prices.filter(({ period }) => !COMMON_PERIODS.has(period));
+  const inUse = ({ period, amount, setup }: ShownPrice): boolean =>
+    amount !== '' || setup !== '' || `price:${period}` in errors || `setup:${period}` in errors;
+  return {
+    common: [...COMMON_PERIODS].flatMap((name) => prices.filter(({ period }) => period === name)),
+    others,
+    othersInUse: others.some(inUse),
+  };
+}
+
 interface Refused {
   readonly errors: FormErrors;
   readonly raw: RawForm;
@@ -171,7 +191,7 @@ async function formPage(
     framePages: `${c.get('tenantBase')}/m/${installation.id}`,
     frameErrors: isHtml && refused !== undefined ? JSON.stringify(refused.errors) : undefined,
     frameValues: isHtml && refused !== undefined ? JSON.stringify(refused.values) : undefined,
-    prices,
+    prices: pricesInTwo(prices, refused?.errors ?? {}),
     errors: refused?.errors ?? {},
   };
   return accountPage(panel, c, 'admin/product', data, refused === undefined ? 200 : 422);

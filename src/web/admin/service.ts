@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import { SERVICE_ACTION_NAMES } from '../../../sandbox/contract/kinds/product.ts';
+import { redact } from '../../secrets/redact-by-key.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, idFrom } from '../forms.ts';
 import { liveStream } from '../live.ts';
@@ -59,41 +60,48 @@ const ActionForm = v.object({
   action: v.picklist(SERVICE_ACTION_NAMES),
   product: v.optional(v.union([v.literal(''), v.pipe(v.string(), v.uuid())])),
 });
-const Tabs = v.pick(Declaration, ['tabs', 'own_methods']);
+const OwnMethods = v.pick(Declaration, ['own_methods']);
 
 export function servicePages(app: AccountApp, panel: Panel): void {
   const { db } = panel.deps;
 
-  app.get('/services/:id', async (c) => {
-    need(c, 'services.view');
+  /** What the page shows and its live part shows anew. */
+  const shown = async (c: AccountContext) => {
     const service = await serviceRow(panel, c);
     const [entries, products, installation] = await Promise.all([
       readTimeline(db, { serviceId: service.id }),
       siblings(panel, service),
       installationOf(panel, service.tenant_id, service.installation_id),
     ]);
-    const declared = v.safeParse(Tabs, installation.declaration);
-    return accountPage(panel, c, 'admin/service', {
-      title: service.name,
-      crumb: { href: `${c.get('tenantBase')}/admin/services`, title: 'Services' },
+    return {
       service,
+      ordered: redact(service.data),
+      provisioned: redact(service.provision_data),
+      dataEmpty: isEmpty(service.data),
+      provisionEmpty: isEmpty(service.provision_data),
       entries,
       products,
       installation,
-      tabs: declared.success ? declared.output.tabs : [],
-      hasPage: declared.success && declared.output.own_methods.includes('getServicePage'),
-      frames: `${c.get('tenantBase')}/m/service/${service.id}`,
       actions: may(c, 'services.manage') ? actionsFor(service) : {},
-      dataEmpty: isEmpty(service.data),
-      provisionEmpty: isEmpty(service.provision_data),
+    };
+  };
+
+  app.get('/services/:id', async (c) => {
+    need(c, 'services.view');
+    const data = await shown(c);
+    const declared = v.safeParse(OwnMethods, data.installation.declaration);
+    return accountPage(panel, c, 'admin/service', {
+      ...data,
+      title: data.service.name,
+      crumb: { href: `${c.get('tenantBase')}/admin/services`, title: 'Services' },
+      hasPage: declared.success && declared.output.own_methods.includes('getServicePage'),
+      frames: `${c.get('tenantBase')}/m/service/${data.service.id}`,
     });
   });
 
   app.get('/services/:id/timeline', async (c) => {
     need(c, 'services.view');
-    const service = await serviceRow(panel, c);
-    const entries = await readTimeline(db, { serviceId: service.id });
-    return fragment(panel, c, 'parts/service-live', { service, entries });
+    return fragment(panel, c, 'parts/service-fragment', await shown(c));
   });
 
   app.get('/services/:id/events', async (c) => {

@@ -1,6 +1,7 @@
 /** One task: where it stands, its attempts, steps, calls and log, and what a person may do about it. */
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { redact } from '../../secrets/redact-by-key.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, idFrom } from '../forms.ts';
 import { liveStream } from '../live.ts';
@@ -63,7 +64,8 @@ async function parts(panel: Panel, c: AccountContext) {
     readTimeline(panel.deps.db, { taskId: task.id }),
     steps(panel, task.id),
   ]);
-  return { task, entries, steps: stepRows, manage: may(c, 'tasks.manage') };
+  const manage = may(c, 'tasks.manage');
+  return { task, entries, steps: stepRows, manage, actions: manage ? actionsFor(task) : {} };
 }
 
 export function taskPages(app: AccountApp, panel: Panel): void {
@@ -78,13 +80,14 @@ export function taskPages(app: AccountApp, panel: Panel): void {
       ...data,
       title: data.task.method,
       crumb: { href: `${c.get('tenantBase')}/admin/tasks`, title: 'Tasks' },
-      actions: data.manage ? actionsFor(data.task) : {},
+      params: redact(data.task.params),
+      result: redact(data.task.result),
     });
   });
 
   app.get('/tasks/:id/timeline', async (c) => {
     need(c, 'tasks.view');
-    return fragment(panel, c, 'parts/task-live', await parts(panel, c));
+    return fragment(panel, c, 'parts/task-fragment', await parts(panel, c));
   });
 
   app.get('/tasks/:id/events', async (c) => {

@@ -5,7 +5,8 @@ import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { idFrom } from '../forms.ts';
 import { WEB_LIMITS } from '../limits.ts';
-import { accountPage, type Panel } from '../panel.ts';
+import { liveStream } from '../live.ts';
+import { accountPage, fragment, type Panel } from '../panel.ts';
 
 function services(panel: Panel, c: AccountContext) {
   return panel.deps.db
@@ -24,6 +25,7 @@ function services(panel: Panel, c: AccountContext) {
       'services.created_at',
       'products.name as product',
       'installations.status as module_status',
+      'installations.version_id',
       'module_versions.declaration',
     ])
     .where('services.tenant_id', '=', c.get('tenant').id)
@@ -49,30 +51,64 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
     return accountPage(panel, c, 'client/services', { title: 'My services', services: rows });
   });
 
+  /** '-' is no tab's key: a module cannot take these addresses for its own. */
+  app.get('/services/:id/-/events', async (c) => {
+    const { id } = await serviceOf(panel, c);
+    return liveStream(c, async () => {
+      const { status, module_status, version_id } = await services(panel, c)
+        .where('services.id', '=', id)
+        .executeTakeFirstOrThrow();
+      return [status, module_status, version_id].join(' ');
+    });
+  });
+
+  app.get('/services/:id/-/state', async (c) => {
+    const service = await serviceOf(panel, c);
+    return fragment(panel, c, 'parts/client-service', shownService(c, service, c.req.query('tab')));
+  });
+
   app.get('/services/:id/:tab?', async (c) => {
-    const service = await services(panel, c)
-      .where('services.id', '=', idFrom(c.req.param('id')))
-      .executeTakeFirst();
-    if (service === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
-    const declared = v.safeParse(v.pick(Declaration, ['tabs']), service.declaration);
-    const usable = service.status === 'active' && service.module_status === 'active';
-    const tabs = declared.success && usable ? declared.output.tabs : [];
+    const service = await serviceOf(panel, c);
     const wanted = c.req.param('tab');
-    const tab = wanted === undefined ? tabs[0] : tabs.find(({ key }) => key === wanted);
-    if (wanted !== undefined && tab === undefined) throw new HostError('NOT_FOUND', 'There is no such page.');
-    const home = `${c.get('tenantBase')}/services/${service.id}`;
-    const frames = `${c.get('tenantBase')}/m/client/${service.id}`;
+    const shown = shownService(c, service, wanted);
+    if (wanted !== undefined && shown.tab === undefined)
+      throw new HostError('NOT_FOUND', 'There is no such page.');
     return accountPage(panel, c, 'client/service', {
       title: service.name,
       crumb: { href: `${c.get('tenantBase')}/services`, title: 'My services' },
-      service,
-      tabs: tabs.map(({ key, name }) => ({ name, href: `${home}/${key}`, active: key === tab?.key })),
-      tab,
-      frames,
-      home,
-      waiting:
-        WAITING[service.status] ??
-        (usable ? undefined : 'Your service’s pages are not available at the moment.'),
+      wanted,
+      ...shown,
     });
   });
+}
+
+async function serviceOf(panel: Panel, c: AccountContext) {
+  const service = await services(panel, c)
+    .where('services.id', '=', idFrom(c.req.param('id')))
+    .executeTakeFirst();
+  if (service === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
+  return service;
+}
+
+/** What the page and its live part show: the tabs once the service can be used, else what it waits for. */
+function shownService(
+  c: AccountContext,
+  service: Awaited<ReturnType<typeof serviceOf>>,
+  wanted: string | undefined,
+) {
+  const declared = v.safeParse(v.pick(Declaration, ['tabs']), service.declaration);
+  const usable = service.status === 'active' && service.module_status === 'active';
+  const tabs = declared.success && usable ? declared.output.tabs : [];
+  const tab = wanted === undefined ? tabs[0] : tabs.find(({ key }) => key === wanted);
+  const home = `${c.get('tenantBase')}/services/${service.id}`;
+  return {
+    service,
+    tabs: tabs.map(({ key, name }) => ({ name, href: `${home}/${key}`, active: key === tab?.key })),
+    tab,
+    frames: `${c.get('tenantBase')}/m/client/${service.id}`,
+    home,
+    waiting:
+      WAITING[service.status] ??
+      (usable ? undefined : 'Your service’s pages are not available at the moment.'),
+  };
 }

@@ -11,6 +11,12 @@ import type { Panel } from '../panel.ts';
 /** A module's HTML names its assets below this path; the host puts the version's own address there. */
 export const ASSET_PLACEHOLDER = '/-assets-/';
 
+/**
+ * A content policy refuses requests, not connections: a browser opens one, and asks DNS for its name, for a navigation that will be
+ * refused, and for WebRTC. Where this header is known nothing of that leaves either.
+ */
+const CONNECTIONS = '(response-origin)';
+
 export interface FrameOwner {
   /** Scheme and host of the panel. */
   readonly origin: string;
@@ -70,6 +76,7 @@ export function sendFrame(
   c.header('Content-Security-Policy', framePolicy(panel, owner));
   c.header('Referrer-Policy', 'no-referrer');
   c.header('X-DNS-Prefetch-Control', 'off');
+  c.header('Connection-Allowlist', CONNECTIONS);
   c.header('Permissions-Policy', PERMISSIONS_POLICY);
   c.header('Cross-Origin-Resource-Policy', 'same-origin');
   return c.html(frameHtml(panel, owner.versionId, html), status);

@@ -1,23 +1,89 @@
 /*
  * The panel's side of a module frame. It answers only to the window of its own iframe, makes requests below this module's own
  * addresses only (the server checks user, installation and declared route again), and never puts anything from the module into the
- * panel's page: heights are bounded numbers, names are file names, outside addresses are shown as text and need a click.
+ * panel's page: heights are bounded numbers, names are file names, outside addresses are shown as text and need a click. A frame that
+ * sends more than a page ever needs is taken away, so that the panel around it stays usable.
  */
 (() => {
   const MIN_HEIGHT = 60;
   const MAX_HEIGHT = 20000;
+  const MESSAGES_PER_SECOND = 500;
+  const CALLS_AT_ONCE = 32;
+  /** How long after a person last did something here a download or a question may come of it: an answer may be slow. */
+  const GESTURE_MS = 30000;
+  /** Closing a question is a click too, which the browser remembers for five seconds: it does not entitle to the next question. */
+  const DEAF_MS = 5500;
   const METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE']);
   const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
 
-  for (const frame of document.querySelectorAll('iframe[data-module-frame]')) connect(frame);
+  const connected = new WeakSet();
+  const connectAll = () => {
+    for (const frame of document.querySelectorAll('iframe[data-module-frame]'))
+      if (!connected.has(frame)) connect(frame);
+  };
+  connectAll();
+  /* A live part of the page was put in place anew, perhaps with a frame in it. */
+  document.addEventListener('bulkhead:replaced', connectAll);
 
   function connect(frame) {
+    connected.add(frame);
     /* Where the module's pages are: '/t/acme/m/{installation}/page/' or '/t/acme/m/client/{service}/'. */
     const pages = frame.dataset.pages;
     const isTab = /\/m\/(?:client|service)\/[^/]+\/$/.test(pages);
     const home = pages.replace(/(?:page\/)?$/, '');
     let current = new URL(frame.getAttribute('src'), location.href);
     let port;
+    let callsUnderWay = 0;
+    let asking = false;
+    let gestureAt = -Infinity;
+    let deafUntil = 0;
+    let windowAt = 0;
+    let messages = 0;
+
+    /** Counts a message of the frame. False once there were too many: then the frame is gone. */
+    function admitted() {
+      const now = performance.now();
+      if (navigator.userActivation.isActive && now >= deafUntil) gestureAt = now;
+      if (now - windowAt >= 1000) {
+        windowAt = now;
+        messages = 0;
+      }
+      messages++;
+      if (messages <= MESSAGES_PER_SECOND) return true;
+      takeAway();
+      return false;
+    }
+
+    function takeAway() {
+      port?.close();
+      port = undefined;
+      const note = document.createElement('div');
+      note.className = 'alert alert-warning m-3';
+      note.textContent =
+        'This module’s page kept the panel too busy and was taken away. Reload the page to see it again.';
+      frame.replaceWith(note);
+    }
+
+    /** What a person must have caused: without one a page could ask, or save files, on its own and without end. */
+    const isCausedByPerson = () => performance.now() - gestureAt < GESTURE_MS;
+
+    /** One question at a time, and one for each thing a person did: any other is as good as declined. */
+    async function askOnce(text, button) {
+      if (asking || !isCausedByPerson()) return false;
+      asking = true;
+      try {
+        return await globalThis.bulkheadAsk(text, button);
+      } finally {
+        asking = false;
+        gestureAt = -Infinity;
+        deafUntil = performance.now() + DEAF_MS;
+        /* So that the next click in the frame is seen to enter it. */
+        frame.blur();
+      }
+    }
+    addEventListener('blur', () => {
+      if (document.activeElement === frame) deafUntil = 0;
+    });
 
     /** A path below the module's pages, or undefined: absolute addresses of the guide's form are understood too. */
     function inside(href, from) {
@@ -56,7 +122,7 @@
 
     async function leave(url) {
       const target = URL.parse(url);
-      if (target === null || !/^https?:$/.test(target.protocol)) return;
+      if (target === null || !/^https?:$/.test(target.protocol) || asking || !isCausedByPerson()) return;
       const headers = {
         'content-type': 'application/json',
         accept: 'application/json',
@@ -69,10 +135,10 @@
       });
       const { allowed } = await response.json();
       if (allowed !== true) {
-        await globalThis.bulkheadAsk(`This module may not send you to ${target.host}.`, 'Close');
+        await askOnce(`This module may not send you to ${target.host}.`, 'Close');
         return;
       }
-      if (await globalThis.bulkheadAsk(`This module wants to open ${target.origin}. Go there?`, 'Open'))
+      if (await askOnce(`This module wants to open ${target.origin}. Go there?`, 'Open'))
         window.open(target.href, '_blank', 'noopener,noreferrer');
     }
 
@@ -105,7 +171,7 @@
         data.kind === 'json'
           ? (data.body?.message ?? (data.body?.success === false ? 'It did not work.' : 'Done.'))
           : data.text;
-      await globalThis.bulkheadAsk(String(message), 'Close');
+      await askOnce(String(message), 'Close');
       frame.src = current.href;
       return '';
     }
@@ -116,17 +182,23 @@
           frame.style.height = `${Math.min(Math.max(height, MIN_HEIGHT), MAX_HEIGHT)}px`;
       },
       call: async ({ id, path, method, text, contentType }) => {
+        callsUnderWay++;
         try {
+          if (callsUnderWay > CALLS_AT_ONCE)
+            throw Object.assign(new Error('Too many requests at once.'), { code: 'LIMIT' });
           const target = path === '' ? '' : inside(path, 'root');
           if (target === undefined || !METHODS.has(method))
             throw Object.assign(new Error('This is no address of the module.'), { code: 'NOT_FOUND' });
-          port.postMessage({ type: 'reply', id, reply: await request(target, method, text, contentType) });
+          const reply = await request(target, method, text, contentType);
+          port?.postMessage({ type: 'reply', id, reply });
         } catch (error) {
-          port.postMessage({
+          port?.postMessage({
             type: 'reply',
             id,
             error: { code: error.code ?? 'HTTP_FAILED', message: String(error.message) },
           });
+        } finally {
+          callsUnderWay--;
         }
       },
       navigate: ({ href, from }) => {
@@ -143,12 +215,13 @@
         try {
           await follow(await request(path, method, fields, 'application/x-www-form-urlencoded'));
         } catch (error) {
-          await globalThis.bulkheadAsk(String(error.message), 'Close');
+          await askOnce(String(error.message), 'Close');
         }
       },
       download: async ({ path, href, name }) => {
         const target = inside(path ?? href, path === undefined ? 'page' : 'root');
-        if (target !== undefined) save(await request(target, 'GET'), String(name ?? ''));
+        if (target !== undefined && isCausedByPerson())
+          save(await request(target, 'GET'), String(name ?? ''));
       },
       leave: ({ url }) => leave(String(url)),
       loaded: () => {
@@ -173,11 +246,13 @@
     });
 
     addEventListener('message', (event) => {
-      if (event.source !== frame.contentWindow || event.data !== 'bulkhead:ready') return;
+      if (frame.contentWindow === null || event.source !== frame.contentWindow || !admitted()) return;
+      if (event.data !== 'bulkhead:ready') return;
       port?.close();
       const channel = new MessageChannel();
       port = channel.port1;
-      port.addEventListener('message', ({ data }) => {
+      port.addEventListener('message', ({ data, target }) => {
+        if (target !== port || !admitted()) return;
         if (typeof data !== 'object' || data === null || !Object.hasOwn(handlers, data.type)) return;
         Promise.resolve(handlers[data.type](data)).catch(() => undefined);
       });

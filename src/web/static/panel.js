@@ -107,7 +107,16 @@
   function replace(part, html) {
     const open = new Set([...part.querySelectorAll('details[open][id]')].map((element) => element.id));
     part.innerHTML = html;
+    /* Pieces of the same state that stand elsewhere on the page: its buttons, its facts. */
+    for (const piece of part.querySelectorAll('template[data-live-part]')) {
+      const place = document.querySelector(
+        `[data-live-part="${CSS.escape(piece.dataset.livePart)}"]:not(template)`,
+      );
+      place?.replaceChildren(piece.content);
+      piece.remove();
+    }
     for (const element of part.querySelectorAll('details[id]')) if (open.has(element.id)) element.open = true;
+    document.dispatchEvent(new CustomEvent('bulkhead:replaced'));
   }
 
   /* The consent page: how much is still missing. */
