@@ -2,6 +2,7 @@
  * `import { createBulkhead } from 'bulkhead/host'`: the whole host as one object to put inside one's own server: a Hono app, a worker and
  * close(). src/main.ts is its first user. This is the only place where the parts are put together.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hono } from 'hono';
 import * as v from 'valibot';
 import { LOG_LEVELS } from '../sandbox/contract/capabilities/logs.ts';
@@ -38,6 +39,7 @@ import { deploymentIdentity, openDatabases, type OpenDatabases } from './databas
 import { createFlows, type Flows } from './flows/executor.ts';
 import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
 import type { JobTiming } from './jobs/limits.ts';
+import { startLoop } from './jobs/loop.ts';
 import { createRunTask } from './jobs/run-task.ts';
 import { startWorker, type Worker } from './jobs/worker.ts';
 import { migrateQueue } from './jobs/graphile.ts';
@@ -88,6 +90,11 @@ export interface Bulkhead {
   /** Stops workers, ends runners, flushes what is to be written, and stops an embedded database. May be called again. */
   close(): Promise<void>;
 }
+
+/** Flows that a dead process left are looked for this often. */
+const FLOW_RESUME_MS = 10_000;
+/** A start waits so long for those that it found. */
+const FLOW_PATIENCE_MS = 5_000;
 
 /** @throws HostError with what to mend before the host can run */
 export async function createBulkhead(options: BulkheadOptions): Promise<Bulkhead> {
@@ -173,7 +180,7 @@ async function compose(
       drainPools,
     }),
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
-    onFault: (error) => log('error', 'a flow could not be resumed', error),
+    onFault: (error) => log('error', 'a flow failed', error),
   });
   const panel = createPanel({
     options,
@@ -189,12 +196,18 @@ async function compose(
     log,
   });
   const workers = new Set<Worker>();
-  await flows.resume();
+  const resume = async (): Promise<void> => void (await flows.resume());
+  // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.
+  await Promise.race([resume(), sleep(FLOW_PATIENCE_MS, undefined, { ref: false })]);
+  const resuming = startLoop('flows', FLOW_RESUME_MS, resume, log);
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
+    const flowsRest = flows.close();
     await Promise.all([...workers].map((worker) => worker.stop()));
     await sandbox.close();
+    await flowsRest;
+    await resuming.stop();
     await recorder.close();
     await installations.close();
     await pools.close();

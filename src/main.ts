@@ -4,8 +4,10 @@
  */
 import { serve } from '@hono/node-server';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { HostError } from '../sandbox/contract/envelope.ts';
-import { type Bulkhead, createBulkhead, type LogLevel } from './host.ts';
+import { type Bulkhead, type BulkheadOptions, createBulkhead, type LogLevel } from './host.ts';
+import type { JobTiming } from './jobs/limits.ts';
 
 export interface ServerOptions {
   readonly dataDir: string;
@@ -19,6 +21,11 @@ export interface ServerOptions {
   readonly roles: { readonly serve: boolean; readonly work: boolean };
   readonly concurrency?: number;
   readonly log: (level: LogLevel, message: string, detail?: unknown) => void;
+  /** What follows when the server cannot go on; by default the process ends with this code. */
+  readonly exit?: (code: number) => void;
+  /** For the fault harness. */
+  readonly checkpoint?: BulkheadOptions['checkpoint'];
+  readonly timing?: Partial<JobTiming>;
 }
 
 export interface Server {
@@ -34,7 +41,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const url = options.publicUrl ?? `http://${options.host}:${listening?.port ?? options.port}`;
   let bulkhead: Bulkhead;
   try {
-    bulkhead = await createBulkhead({ ...options, publicUrl: url });
+    const { checkpoint, ...rest } = options;
+    bulkhead = await createBulkhead({
+      ...rest,
+      publicUrl: url,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+    });
   } catch (error) {
     await listening?.close();
     throw error;
@@ -42,19 +54,45 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     listening?.handle((request, env) => bulkhead.app.fetch(request, env));
     if (options.roles.work)
-      await bulkhead.startWorker(
-        options.concurrency === undefined ? {} : { concurrency: options.concurrency },
-      );
+      await bulkhead.startWorker({
+        ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+        ...(options.timing === undefined ? {} : { timing: options.timing }),
+      });
   } catch (error) {
     await listening?.close();
     await bulkhead.close();
     throw error;
   }
+  let closing = false;
   const close = async (): Promise<void> => {
+    closing = true;
     await listening?.close();
     await bulkhead.close();
   };
+  const watch = async (): Promise<void> => {
+    await bulkhead.databases.lost;
+    if (!closing) await giveUp(options, close);
+  };
+  void watch();
   return { bulkhead, url: listening === undefined ? undefined : url, close };
+}
+
+const GIVE_UP_MS = 10_000;
+const FAILED = 1;
+
+/**
+ * The embedded PostgreSQL ended on its own: killed, out of memory, a full disk. The server ends too, for whoever watches over it to start
+ * it again: the way back is then the same as after any other crash, and there is only that one.
+ */
+async function giveUp(options: ServerOptions, close: () => Promise<void>): Promise<void> {
+  options.log(
+    'error',
+    'PostgreSQL has ended unexpectedly; its last words are above. The server stops. Start it again: nothing that was saved is lost, and what was under way goes on.',
+  );
+  const closed = close().catch((error: unknown) => options.log('warning', 'while stopping', error));
+  await Promise.race([closed, sleep(GIVE_UP_MS, undefined, { ref: false })]);
+  const exit = options.exit ?? ((code: number) => process.exit(code));
+  exit(FAILED);
 }
 
 type Handle = (request: Request, env: object) => Response | Promise<Response>;

@@ -1,7 +1,7 @@
 /**
  * The staging folder: all that a runner process may read. The runner and the guest are bundled into one script each, the addon is
  * copied beside them, and, when runners get a uid of their own, the folder lies where that uid can enter. Read-only, new for
- * each start, removed at close.
+ * each start, removed at close; one whose host was killed, by the next start.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -11,7 +11,6 @@ import {
   constants,
   copyFileSync,
   mkdtempSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -20,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
+import { removeStage, stagePrefix, sweepStages } from './leftovers.ts';
 
 const COMPILED_BYTES = 64 * 1024 * 1024;
 const COMPILE_TIMEOUT_MS = 10_000;
@@ -36,7 +36,8 @@ export interface Stage {
 
 /** Builds the staging folder. @param otherUid true if runners will not have this process's uid */
 export async function createStage(otherUid: boolean): Promise<Stage> {
-  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-stage-'));
+  sweepStages(tmpdir());
+  const folder = mkdtempSync(join(tmpdir(), stagePrefix()));
   try {
     const [runner, guest] = await Promise.all([bundleRunner(), bundleGuest()]);
     writeFileSync(join(folder, 'runner.mjs'), runner, { mode: 0o444 });
@@ -47,9 +48,9 @@ export async function createStage(otherUid: boolean): Promise<Stage> {
     writeFileSync(join(folder, 'guest.cache'), compiledGuest(folder), { mode: 0o444 });
     chmodSync(folder, 0o555);
     const guestSha256 = createHash('sha256').update(guest).digest('hex');
-    return { folder, node, guestSha256, remove: () => removeFolder(folder) };
+    return { folder, node, guestSha256, remove: () => removeStage(folder) };
   } catch (error) {
-    removeFolder(folder);
+    removeStage(folder);
     throw error;
   }
 }
@@ -70,15 +71,6 @@ function compiledGuest(folder: string): Buffer {
     },
   );
   return status === 0 ? stdout : Buffer.alloc(0);
-}
-
-function removeFolder(folder: string): void {
-  try {
-    chmodSync(folder, 0o755);
-  } catch {
-    return;
-  }
-  rmSync(folder, { recursive: true, force: true });
 }
 
 async function bundleRunner(): Promise<string> {

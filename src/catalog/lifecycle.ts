@@ -2,7 +2,7 @@
  * The flows of an installation's life: enable, update, disable, purge. Each step may run again from its beginning: activate() and
  * update() are idempotent by contract, schemas are made "if not there", and a status is flipped in the same step that earned it.
  */
-import type { Kysely } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import * as v from 'valibot';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
@@ -11,9 +11,10 @@ import type { Tables } from '../database/tables.ts';
 import { createInstallationSchema, dropInstallationSchema } from '../database/modules/installation-schema.ts';
 import { type InstallationNames, installationNames } from '../database/modules/names.ts';
 import type { RolePassword } from '../database/modules/passwords.ts';
-import type { FlowDefinition, FlowState } from '../flows/executor.ts';
+import { type FlowDefinition, type FlowState, StepEnd } from '../flows/executor.ts';
+import { lockPlaces, promote } from '../jobs/places.ts';
 import { judgeLifecycle } from './answers.ts';
-import type { Installations } from './installations.ts';
+import type { Installation, Installations } from './installations.ts';
 import type { Invoker } from './invoke.ts';
 
 export interface LifecycleDeps {
@@ -45,33 +46,49 @@ function idOf(state: FlowState): string {
   return v.parse(State, state).installationId;
 }
 
-async function setStatus(
-  deps: LifecycleDeps,
-  installationId: string,
-  change: {
-    status: 'active' | 'inactive' | 'error' | 'restricted';
-    status_reason: string | null;
-    version_id?: string;
-    pending_version_id?: null;
-    paused_at?: null;
-    paused_reason?: null;
-  },
-): Promise<void> {
-  await deps.db.updateTable('installations').set(change).where('id', '=', installationId).execute();
-  await deps.installations.changed(installationId);
+interface Change {
+  readonly status?: 'active' | 'inactive' | 'error' | 'restricted';
+  readonly status_reason?: string | null;
+  readonly version_id?: string;
+  readonly pending_version_id?: null;
+  readonly previous_version_id?: string;
+  readonly paused_at?: null;
+  readonly paused_reason?: null;
+  readonly schema_name?: string | null;
 }
 
-async function makeSchema(deps: LifecycleDeps, installationId: string): Promise<void> {
+/** Work that a module asked for and that belongs into the transaction which flips its status. */
+type Deferred = (trx: Transaction<Tables>) => Promise<void>;
+
+/**
+ * Ends a step with a change of its installation, and with what the module asked for meanwhile: all of it, once, or none. Tasks find their
+ * places as the new status gives them.
+ */
+function changing(
+  deps: LifecycleDeps,
+  installationId: string,
+  change: Change | undefined,
+  deferred: readonly Deferred[] = [],
+): StepEnd {
+  return new StepEnd(
+    async (trx) => {
+      if (change !== undefined)
+        await trx.updateTable('installations').set(change).where('id', '=', installationId).execute();
+      for (const work of deferred) await work(trx);
+      const places = await lockPlaces(trx, installationId);
+      if (places !== undefined) await promote(trx, places);
+      await deps.installations.announce(trx, installationId);
+    },
+    () => deps.installations.forget(),
+  );
+}
+
+async function makeSchema(deps: LifecycleDeps, installationId: string): Promise<StepEnd | void> {
   const installation = await deps.installations.get(installationId);
   if (!Object.hasOwn(installation.grants, 'db')) return;
   const names = installationNames(deps.deploymentId, installationId);
   await createInstallationSchema(deps.modulesSql, names, deps.rolePassword);
-  await deps.db
-    .updateTable('installations')
-    .set({ schema_name: names.schema })
-    .where('id', '=', installationId)
-    .execute();
-  await deps.installations.changed(installationId);
+  return changing(deps, installationId, { schema_name: names.schema });
 }
 
 function onModule(method: string, ...args: readonly unknown[]): ModuleCall {
@@ -93,14 +110,12 @@ function enableFlow(deps: LifecycleDeps): FlowDefinition {
             calls: [onModule('activate')],
             judge: judgeLifecycle,
           });
-          // Active first: a worker may take what activate() queued at once. A crash in between runs this step again.
-          await setStatus(deps, installationId, { status: 'active', status_reason: null });
-          for (const work of deferred) await work();
+          return changing(deps, installationId, { status: 'active', status_reason: null }, deferred);
         },
       },
     ],
-    onFailure: (state, error) =>
-      setStatus(deps, idOf(state), { status: 'error', status_reason: reason('activate()', error) }),
+    onFailure: async (state, error) =>
+      changing(deps, idOf(state), { status: 'error', status_reason: reason('activate()', error) }),
   };
 }
 
@@ -122,22 +137,23 @@ function updateFlow(deps: LifecycleDeps): FlowDefinition {
             calls: [onModule('update', fromVersion), ...(off ? [onModule('activate')] : [])],
             judge: judgeLifecycle,
           });
-          // A pause was for the version that ran before.
-          await setStatus(deps, installationId, {
-            status: 'active',
+          const change = {
+            status: 'active' as const,
             status_reason: null,
             version_id: toVersionId,
             pending_version_id: null,
+            // Where to go back to: not to one that the breaker had stopped.
+            ...(before.pausedReason === null ? { previous_version_id: before.version.id } : {}),
+            // A pause was for the version that ran before.
             paused_at: null,
             paused_reason: null,
-          });
-          deps.invoker.unload(before);
-          for (const work of deferred) await work();
+          };
+          return unloading(deps, before, changing(deps, installationId, change, deferred));
         },
       },
     ],
-    onFailure: (state, error) =>
-      setStatus(deps, idOf(state), {
+    onFailure: async (state, error) =>
+      changing(deps, idOf(state), {
         // 'restricted' lets the old version run; one that was off stays off.
         status: v.parse(UpdateState, state).off ? 'error' : 'restricted',
         status_reason: reason('update()', error),
@@ -154,9 +170,10 @@ function disableFlow(deps: LifecycleDeps): FlowDefinition {
         name: 'deactivate',
         async run(state) {
           const installationId = idOf(state);
-          const said = await leave(deps, installationId, 'deactivate');
-          await setStatus(deps, installationId, { status: 'inactive', status_reason: said });
-          deps.invoker.unload(await deps.installations.get(installationId));
+          const { said, deferred } = await leave(deps, installationId, 'deactivate');
+          const change = { status: 'inactive' as const, status_reason: said };
+          const end = changing(deps, installationId, change, deferred);
+          return unloading(deps, await deps.installations.get(installationId), end);
         },
       },
       { name: 'pools', run: (state) => deps.drainPools(installationNames(deps.deploymentId, idOf(state))) },
@@ -169,7 +186,7 @@ async function leave(
   deps: LifecycleDeps,
   installationId: string,
   method: 'deactivate' | 'purge',
-): Promise<string | null> {
+): Promise<{ said: string | null; deferred: readonly Deferred[] }> {
   try {
     const { deferred } = await deps.invoker.invoke({
       installationId,
@@ -177,11 +194,10 @@ async function leave(
       calls: [onModule(method)],
       judge: judgeLifecycle,
     });
-    for (const work of deferred) await work();
-    return null;
+    return { said: null, deferred };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    return reason(`${method}()`, error);
+    return { said: reason(`${method}()`, error), deferred: [] };
   }
 }
 
@@ -195,8 +211,8 @@ function purgeFlow(deps: LifecycleDeps): FlowDefinition {
         async run(state) {
           const installation = await deps.installations.get(idOf(state));
           if (installation.schemaName === null) return;
-          await leave(deps, installation.id, 'purge');
-          deps.invoker.unload(installation);
+          const { deferred } = await leave(deps, installation.id, 'purge');
+          return unloading(deps, installation, changing(deps, installation.id, undefined, deferred));
         },
       },
       { name: 'drop', run: (state) => dropSchema(deps, idOf(state)) },
@@ -204,16 +220,18 @@ function purgeFlow(deps: LifecycleDeps): FlowDefinition {
   };
 }
 
-async function dropSchema(deps: LifecycleDeps, installationId: string): Promise<void> {
+async function dropSchema(deps: LifecycleDeps, installationId: string): Promise<StepEnd> {
   const names = installationNames(deps.deploymentId, installationId);
   await deps.drainPools(names);
   await dropInstallationSchema(deps.modulesSql, names);
-  await deps.db
-    .updateTable('installations')
-    .set({ schema_name: null })
-    .where('id', '=', installationId)
-    .execute();
-  await deps.installations.changed(installationId);
+  return changing(deps, installationId, { schema_name: null });
+}
+
+function unloading(deps: LifecycleDeps, installation: Installation, end: StepEnd): StepEnd {
+  return new StepEnd(end.write, () => {
+    end.after();
+    deps.invoker.unload(installation);
+  });
 }
 
 /**
