@@ -31,6 +31,8 @@ export const LIMITS = Object.freeze({
   isolateHeapMb: 64,
   /** Resident memory of one runner process; the supervisor kills it beyond this. */
   runnerRssMb: 400,
+  /** Above this its idle isolates are dropped: what they hold is mostly garbage of invocations that are over. */
+  runnerRssRelieveMb: 240,
   /** Answers that wait for a runner to read them. */
   runnerUnreadBytes: 128 * 1024 * 1024,
   rssPollMs: 50,
@@ -66,6 +68,8 @@ export const LIMITS = Object.freeze({
   logLinesPerSecond: 100,
   logBytesPerSecond: 256 * 1024,
   logLineBytes: 32 * 1024,
+  /** Refused calls of one invocation that get a line each. */
+  refusalsTold: 20,
 
   /** An idle runner process is ended after this long. */
   runnerIdleMs: 5 * 60_000,

@@ -29,6 +29,8 @@ export interface RunnerEvents {
   onNotify(invocation: number, op: string, input: string): void;
   /** The isolate of this key is gone; load it again before the next invocation. */
   onLost(key: string, reason: string): void;
+  /** The process has grown so much that what is idle in it should go. */
+  onPressure(): void;
   /** The process ended. `entered` is the invocation it was in, 0 if none. */
   onExit(entered: number, verdict: Verdict): void;
 }
@@ -261,6 +263,7 @@ export class RunnerProcess {
       this.kill('MEMORY_LIMIT', `The sandbox process grew over ${LIMITS.runnerRssMb} MB.`);
       return;
     }
+    if (rssBytes > LIMITS.runnerRssRelieveMb * 1_048_576) this.#events.onPressure();
     if (this.#socket.writableLength > LIMITS.runnerUnreadBytes) {
       this.kill('MEMORY_LIMIT', 'The sandbox process does not read its answers.');
       return;

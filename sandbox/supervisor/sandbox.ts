@@ -214,6 +214,7 @@ class ProcessSandbox implements Sandbox {
         onCall: (id, number, path, input) => void this.#onCall(running, id, number, path, input),
         onNotify: (id, path, input) => this.#onNotify(open, id, path, input),
         onLost: (key) => modules.delete(key),
+        onPressure: () => this.#evictIsolates(running, 1),
         onExit: (entered, verdict) => this.#onExit(running, entered, verdict),
       },
     );
@@ -232,7 +233,7 @@ class ProcessSandbox implements Sandbox {
     }
     const loading = module.load().then((input) => running.process.load(module.key, input));
     running.modules.set(module.key, loading);
-    this.#evictIsolates(running, module.key);
+    this.#evictIsolates(running, LIMITS.isolatesPerRunner);
     try {
       await loading;
     } catch (error) {
@@ -241,11 +242,13 @@ class ProcessSandbox implements Sandbox {
     }
   }
 
-  #evictIsolates(running: Running, keep: string): void {
+  /** Drops isolates, least recently used first, until there are no more than `kept`; the last one used, and those in use, stay. */
+  #evictIsolates(running: Running, kept: number): void {
     const busy = new Set([...running.open.values()].map((open) => open.request.module.key));
+    const last = [...running.modules.keys()].at(-1);
     for (const key of running.modules.keys()) {
-      if (running.modules.size <= LIMITS.isolatesPerRunner) return;
-      if (key === keep || busy.has(key)) continue;
+      if (running.modules.size <= kept) return;
+      if (key === last || busy.has(key)) continue;
       running.modules.delete(key);
       running.process.unload(key);
     }

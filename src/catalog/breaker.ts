@@ -75,7 +75,7 @@ async function count(deps: BreakerDeps, { installation, method, code }: Kill): P
       .where('installation_id', '=', id)
       .where('version_id', '=', version.id)
       .executeTakeFirstOrThrow();
-    if (Number(number) < LIMITS.breakerKills || present.version_id !== version.id) return undefined;
+    if (number < LIMITS.breakerKills || present.version_id !== version.id) return undefined;
     const reason = `Version ${version.version} had to be stopped ${number} times within ${LIMITS.breakerWindowMs / MINUTE_MS} minutes, at last in ${method}() with ${code}.`;
     await trx
       .updateTable('installations')

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
+import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { LoadInput } from '../../sandbox/contract/wire.ts';
 import type { Sandbox, InvokeOutcome } from '../../sandbox/supervisor/sandbox.ts';
 import type { Brokers, Purpose } from '../brokers/broker.ts';
@@ -170,7 +171,11 @@ function refused(recorder: Recorder, opened: OpenScope, path: string, message: s
   const { scope } = opened;
   recorder.grantUse(scope.installationId, path, 'refused');
   recorder.usage(scope.installationId, { refused: 1 });
-  hostLog(recorder, opened, 'warning', `refused: ${path}`, message);
+  opened.refusals++;
+  if (opened.refusals > LIMITS.refusalsTold) return;
+  const rest =
+    opened.refusals === LIMITS.refusalsTold ? ' Further refusals of this run are only counted.' : '';
+  hostLog(recorder, opened, 'warning', `refused: ${path}`, message + rest);
 }
 
 function hostLog(

@@ -19,6 +19,8 @@ export interface OpenScope {
   readonly scope: Scope;
   /** Runs what waits for the end, latest first. A failure of one (a commit that was refused) is thrown after all have run. */
   finish(ok: boolean): Promise<void>;
+  /** Calls that were refused so far. */
+  refusals: number;
   /** What takes effect only after the module's own commit, in the order it was asked for. */
   readonly deferred: readonly (() => Promise<void>)[];
 }
@@ -73,5 +75,5 @@ export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
     }
     if (failures.length > 0) throw failures[0];
   };
-  return { scope, finish, deferred };
+  return { scope, finish, deferred, refusals: 0 };
 }
