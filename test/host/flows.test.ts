@@ -1,12 +1,6 @@
-/**
- * What a host was doing with a module when it died with -9 is finished by the next start, wherever it died; and one thing is done with a
- * module at a time.
- */
-import { execFile } from 'node:child_process';
+/** One thing is done with a module at a time, and the next start goes on with what was left (test/faults/ kills at each point of it). */
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { formatEndpoint } from '../../src/database/endpoint.ts';
 import { type Ground, openGround, seedTenant, startHost } from '../support/host.ts';
 import { Tenant } from '../support/tenant.ts';
 
@@ -14,10 +8,6 @@ const MANIFEST = { permissions: { db: { tables: 3, storage_mb: 10 }, tasks: true
 const MEMBERS = `
   async activate() {
     await this.db.schema.createTable('rows').ifNotExists().addColumn('text', 'text').execute();
-    return 'success';
-  }
-  async update() {
-    await this.db.schema.createTable('more').ifNotExists().addColumn('text', 'text').execute();
     return 'success';
   }
   version() { return this.module_version; }`;
@@ -29,75 +19,6 @@ beforeAll(async () => {
   ground = await openGround();
 });
 afterAll(async () => ground[Symbol.asyncDispose]());
-
-type Action = 'enable' | 'disable' | 'purge';
-
-/** Does it in another process, which kills itself at the checkpoint. @returns the signal that ended it, and what it said */
-async function dieIn(a: Tenant, name: string, action: Action, dieAt: string): Promise<unknown> {
-  const script = fileURLToPath(new URL('../support/host-child.ts', import.meta.url));
-  const order = {
-    dataDir: ground.dataDir,
-    databaseUrl: formatEndpoint(ground.host.endpoint),
-    modulesDatabaseUrl: formatEndpoint(ground.modules.endpoint),
-    installationId: await a.installationId(name),
-    accountId: a.adminId,
-    action,
-    dieAt,
-  };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [script, JSON.stringify(order)], (error, stdout, stderr) =>
-      resolve({ signal: error?.signal, said: stdout + stderr }),
-    );
-  });
-}
-
-const KILLED = { signal: 'SIGKILL', said: '' };
-
-describe('a host that was killed with -9', () => {
-  it('in the middle of enabling, updating and purging has done it after the next start', async () => {
-    const names = {
-      schema: freshName(),
-      done: freshName(),
-      update: freshName(),
-      off: freshName(),
-    };
-    let slug: string;
-    {
-      await using first = await startHost(ground);
-      const a = await seedTenant(first.bulkhead);
-      slug = a.slug;
-      for (const name of Object.values(names)) {
-        await first.publish({ name, members: MEMBERS, manifest: MANIFEST });
-        await a.install(name);
-        await a.grant(name);
-      }
-      await a.enable(names.update);
-      await a.enable(names.off);
-      await a.disable(names.off);
-      const next = { name: names.update, version: '2.0.0', members: MEMBERS, manifest: MANIFEST };
-      await a.update(names.update, (await first.publish(next)).versionId);
-      expect(await dieIn(a, names.schema, 'enable', 'enable.schema:done')).toEqual(KILLED);
-      expect(await dieIn(a, names.done, 'enable', 'enable.activate:done')).toEqual(KILLED);
-      expect(await dieIn(a, names.update, 'enable', 'update.update:done')).toEqual(KILLED);
-      expect(await dieIn(a, names.off, 'purge', 'purge.drop:done')).toEqual(KILLED);
-    }
-    await using last = await startHost(ground);
-    const a = await Tenant.find(last.bulkhead, slug);
-    for (const name of [names.schema, names.done]) {
-      expect(await a.installation(name)).toMatchObject({ status: 'active', status_reason: null });
-      expect((await a.tables(name)).map(({ table }) => table)).toEqual(['rows']);
-      expect(await a.call(name, 'version')).toBe('1.0.0');
-    }
-    expect(await a.installation(names.update)).toMatchObject({ status: 'active', pending_version_id: null });
-    expect((await a.tables(names.update)).map(({ table }) => table)).toEqual(['more', 'rows']);
-    expect(await a.call(names.update, 'version')).toBe('2.0.0');
-    expect(await a.installation(names.off)).toMatchObject({ status: 'inactive', schema_name: null });
-    const { db } = a.panel;
-    const left = await db.selectFrom('flows').select('kind').where('status', '<>', 'done').execute();
-    expect(left).toEqual([]);
-    expect(last.faults).toEqual([]);
-  });
-});
 
 describe('a flow', () => {
   it('refuses another of the same module until it has ended, and of no other', async () => {

@@ -1,13 +1,13 @@
 /** `bulkhead start`: the server until Ctrl-C. `--demo` seeds two tenants on loopback, starts the fake cloud and prints the logins. */
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { resolve } from 'node:path';
-import { startServer } from '../../main.ts';
+import { startServer, type ServerOptions } from '../../main.ts';
 import { startDemo } from '../demo/start.ts';
 import { createConsoleLog } from '../log.ts';
 
 interface StartOptions {
   readonly host: string;
-  readonly port: string;
+  readonly port: number;
   readonly data: string;
   readonly publicUrl?: string;
   readonly role: 'both' | 'serve' | 'work';
@@ -16,12 +16,25 @@ interface StartOptions {
 }
 
 const DEFAULT_PORT = '4300';
+const LAST_PORT = 65_535;
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > LAST_PORT)
+    throw new InvalidArgumentError(`A number from 0 to ${LAST_PORT} is expected; 0 takes any free port.`);
+  return port;
+}
 
 export function startCommand(): Command {
   return new Command('start')
     .description('Start the panel and its workers')
     .option('--host <address>', 'address to listen on', process.env['HOST'] ?? '127.0.0.1')
-    .option('--port <number>', 'port to listen on', process.env['PORT'] ?? DEFAULT_PORT)
+    .addOption(
+      new Option('--port <number>', `port to listen on (default: ${DEFAULT_PORT})`)
+        .env('PORT')
+        .argParser(parsePort)
+        .default(parsePort(DEFAULT_PORT), DEFAULT_PORT),
+    )
     .option(
       '--data <folder>',
       'where the embedded database and the master key are kept',
@@ -38,12 +51,16 @@ export function startCommand(): Command {
     .action((options: StartOptions) => run(options));
 }
 
+interface Running {
+  close(): Promise<void>;
+}
+
 async function run(options: StartOptions): Promise<void> {
   const log = createConsoleLog(options.verbose === true);
-  const settings = {
+  const settings: ServerOptions = {
     dataDir: resolve(options.data),
     host: options.host,
-    port: Number(options.port),
+    port: options.port,
     publicUrl: options.publicUrl,
     databaseUrl: process.env['DATABASE_URL'],
     modulesDatabaseUrl: process.env['MODULES_DATABASE_URL'],
@@ -51,27 +68,35 @@ async function run(options: StartOptions): Promise<void> {
     log,
   };
   // From here on Ctrl-C means: as soon as what is being started can be stopped again.
-  let stop: (() => Promise<void>) | undefined;
+  const asked = Promise.withResolvers<void>();
   let stopping = false;
   const onSignal = (): void => {
     if (stopping) process.exit(1);
     stopping = true;
     console.log('\nStopping …');
-    void stop?.();
+    asked.resolve();
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  const running = options.demo === true ? await startDemo(settings) : await startPlain(settings);
-  stop = async () => {
-    await running.close();
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-    console.log('Stopped.');
-  };
-  if (stopping) await stop();
+  const running = await start(settings, options.demo === true);
+  await asked.promise;
+  await running.close();
+  process.off('SIGINT', onSignal);
+  process.off('SIGTERM', onSignal);
+  console.log('Stopped.');
 }
 
-async function startPlain(settings: Parameters<typeof startServer>[0]): Promise<{ close(): Promise<void> }> {
+/** A database of one's own is never seeded, so `npm start` with DATABASE_URL is a plain start. */
+async function start(settings: ServerOptions, demo: boolean): Promise<Running> {
+  if (!demo) return startPlain(settings);
+  if (settings.databaseUrl !== undefined) {
+    console.log('DATABASE_URL is set: that database is used and nothing is seeded; the demo is left out.');
+    return startPlain(settings);
+  }
+  return startDemo(settings);
+}
+
+async function startPlain(settings: ServerOptions): Promise<Running> {
   const server = await startServer(settings);
   console.log(`Bulkhead runs at ${server.url ?? 'no address: this process only works'}`);
   const token = await server.bulkhead.panel.auth.operatorLinks.create();
