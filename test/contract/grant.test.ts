@@ -1,5 +1,5 @@
 /** Asks and grants: what a manifest may say, what an admin may answer, and what follows. All over the real capabilities. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import {
