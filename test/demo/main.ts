@@ -6,12 +6,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { packModule } from '../../src/store/package/pack.ts';
-import { signPackage } from '../../src/store/package/sign.ts';
-import { DEMO_PUBLISHER, moduleFolders } from '../../src/cli/demo/seed.ts';
+import { moduleFolders } from '../../src/cli/demo/seed.ts';
 import { type Demo, startDemo } from '../../src/cli/demo/start.ts';
 import { Walk } from './walk.ts';
-import { begin, expect, step, summary, until } from './steps.ts';
+import { begin, expect, step, summary } from './steps.ts';
+import { refusal } from '../support/tenant.ts';
+import { until } from '../support/until.ts';
 
 const FIXTURE = new URL('../fixtures/Product/Troublemaker', import.meta.url).pathname;
 
@@ -55,7 +55,7 @@ try {
   const serviceId = await provision(walk);
   await lifecycle(walk, serviceId);
   await isolation(walk, serviceId);
-  await breakThings(walk, demo);
+  await breakThings(walk, demo, serviceId);
   begin('Done');
   console.log(
     `  ${summary().length} steps held in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s; the server’s pid is still ${process.pid}.`,
@@ -74,20 +74,17 @@ async function install(walk: Walk, running: Demo): Promise<void> {
     'a package with one changed byte is refused',
     async () => {
       const folder = (await moduleFolders()).find((path) => path.endsWith('Product/VPSHosting')) ?? '';
-      const bytes = await signPackage(await packModule(folder), {
-        publisher: DEMO_PUBLISHER,
-        privateKey: running.state.publisherKeyPem,
-      });
+      const bytes = await walk.packed(folder);
       const middle = Math.floor(bytes.length / 2);
       bytes[middle] = (bytes[middle] ?? 0) ^ 1;
-      return walk.refusal(() => running.server.bulkhead.publish(bytes, { status: 'published' }));
+      return refusal(() => running.server.bulkhead.publish(bytes, { status: 'published' }));
     },
     (text) => text,
   );
   await step(
     'tenant Acme finds VPS Hosting and installs it',
-    () => walk.install('VPSHosting'),
-    (found) => found,
+    () => walk.acme.install('VPSHosting'),
+    ({ found }) => found,
   );
   await step(
     'what it asks for, in plain words',
@@ -96,17 +93,17 @@ async function install(walk: Walk, running: Demo): Promise<void> {
   );
   await step(
     'enabling before the grant is refused',
-    () => walk.refusal(() => walk.enable('VPSHosting')),
+    () => refusal(() => walk.acme.enable('VPSHosting')),
     (text) => text,
   );
   await step('less is granted than asked: only the fake cloud, 120 requests a minute', () =>
-    walk.grant('VPSHosting', {
+    walk.acme.grant('VPSHosting', {
       without: ['http.hosts:api.digitalocean.com'],
       amounts: { 'http.per_minute': 120 },
     }),
   );
   await step('settings: the cloud’s address and its key, which the module never sees', () =>
-    walk.saveSettings('VPSHosting', {
+    walk.acme.saveSettings('VPSHosting', {
       api_url: running.cloud.cloud,
       api_key: running.state.cloud.token,
       status_check_delay: 1,
@@ -116,7 +113,7 @@ async function install(walk: Walk, running: Demo): Promise<void> {
   await step(
     'enabled: activate() made its tables in a schema of its own',
     async () => {
-      await walk.enable('VPSHosting');
+      await walk.acme.enable('VPSHosting');
       return walk.tables('VPSHosting');
     },
     (tables) => tables.join(', '),
@@ -127,7 +124,7 @@ async function provision(walk: Walk): Promise<string> {
   begin('3. A product, an order, a server');
   await step(
     'a product with a wrong value is refused at the field',
-    () => walk.saveProduct('VPSHosting', { name: 'VPS S', data: { ...VPS_SMALL, cpu_cores: 99 } }),
+    () => walk.acme.saveProduct('VPSHosting', 'VPS S', { ...VPS_SMALL, cpu_cores: 99 }),
     (answer) => {
       expect(!answer.ok, 'the bad product was saved');
       return JSON.stringify(answer.errors);
@@ -135,26 +132,26 @@ async function provision(walk: Walk): Promise<string> {
   );
   const small = await step(
     'product VPS S',
-    () => walk.product('VPSHosting', 'VPS S', VPS_SMALL),
+    () => walk.acme.product('VPSHosting', 'VPS S', VPS_SMALL),
     (id) => id,
   );
   await step(
     'product VPS M',
-    () => walk.product('VPSHosting', 'VPS M', { ...VPS_SMALL, cpu_cores: 2, ram_mb: 2048 }),
+    () => walk.acme.product('VPSHosting', 'VPS M', { ...VPS_SMALL, cpu_cores: 2, ram_mb: 2048 }),
     (id) => id,
   );
   const serviceId = await step(
     'a client orders; createJob runs in the sandbox',
-    () => walk.order(small, { hostname: 'first.example.com', image_id: 'ubuntu-20.04' }),
+    () => walk.acme.order(small, { hostname: 'first.example.com', image_id: 'ubuntu-20.04' }),
     (id) => id,
   );
   await step('pending until the server exists: nothing is billed before', async () => {
-    const service = await walk.service(serviceId);
+    const service = await walk.acme.service(serviceId);
     expect(service.status === 'pending', `the service is ${service.status}`);
   });
   await step(
     'statusCheckJob requeues itself until the cloud says active',
-    () => walk.reached(serviceId, 'completed', 'active'),
+    () => walk.acme.reached(serviceId, 'completed', 'active'),
     (service) => `service ${service.status}, provisioning ${service.provision_status}`,
   );
   await step(
@@ -172,15 +169,15 @@ async function lifecycle(walk: Walk, serviceId: string): Promise<void> {
     ['unsuspend', 'completed', 'active'],
   ] as const) {
     await step(`${action} → ${status}`, async () => {
-      await walk.action(serviceId, action);
-      await walk.reached(serviceId, provision, status);
+      await walk.acme.action(serviceId, action);
+      await walk.acme.reached(serviceId, provision, status);
     });
   }
   await step(
     'change package to VPS M',
     async () => {
-      await walk.action(serviceId, 'change_package', 'VPS M');
-      await walk.reached(serviceId, 'completed', 'active');
+      await walk.acme.action(serviceId, 'change_package', await walk.acme.productNamed('VPS M'));
+      await walk.acme.reached(serviceId, 'completed', 'active');
       return walk.cloudSize();
     },
     (size) => `the server’s size at the cloud: ${size}`,
@@ -196,7 +193,7 @@ async function isolation(walk: Walk, serviceId: string): Promise<void> {
   );
 }
 
-async function breakThings(walk: Walk, running: Demo): Promise<void> {
+async function breakThings(walk: Walk, running: Demo, serviceId: string): Promise<void> {
   begin('6. Broken on purpose');
   await step(
     'the cloud answers 500: the job fails with the reason, Retry mends it',
@@ -214,9 +211,8 @@ async function breakThings(walk: Walk, running: Demo): Promise<void> {
   await step(
     'terminate: the server is deleted at the cloud, exactly once',
     async () => {
-      const service = await walk.firstService();
-      await walk.action(service, 'termination');
-      await walk.reached(service, 'terminated', 'terminated');
+      await walk.acme.action(serviceId, 'termination');
+      await walk.acme.reached(serviceId, 'terminated', 'terminated');
       await sleep(50);
       return walk.cloudEffects('droplet.deleted');
     },
@@ -225,7 +221,7 @@ async function breakThings(walk: Walk, running: Demo): Promise<void> {
   await step(
     'switch the module off: its data stays',
     async () => {
-      await walk.disable('VPSHosting');
+      await walk.acme.disable('VPSHosting');
       return walk.tables('VPSHosting');
     },
     (tables) => tables.join(', '),

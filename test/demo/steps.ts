@@ -40,21 +40,6 @@ export function expect(condition: boolean, otherwise: string): asserts condition
   if (!condition) throw new Error(otherwise);
 }
 
-/** Asks again and again until the answer is there. */
-export async function until<T>(
-  what: string,
-  ask: () => Promise<T | undefined>,
-  timeoutMs = 30_000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
-
 export function summary(): readonly StepOutcome[] {
   return steps;
 }

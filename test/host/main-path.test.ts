@@ -192,7 +192,7 @@ describe('a service', () => {
       /^POST http:\/\/127\.0\.0\.1:\d+\/v2\/droplets · 202 · \d+ ms$/,
       /^GET http:\/\/127\.0\.0\.1:\d+\/v2\/droplets\/\d+ · 200 · \d+ ms$/,
       /^Status: Pending → Active · by statusCheckJob$/,
-      /^statusCheckJob · info$/,
+      /^statusCheckJob(?! queued|:)/,
       /^Status: Active → Suspended · by suspendJob$/,
       /^Product: /,
     ]) {
