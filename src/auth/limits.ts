@@ -28,6 +28,8 @@ export const AUTH_LIMITS = Object.freeze({
 
   failuresPerAccount: 8,
   failuresPerAddress: 40,
+  /** Asking for one's own password again, right or wrong, within failureWindowMs: each takes a hash. */
+  passwordChecksPerAccount: 8,
   failureWindowMs: 15 * 60_000,
   failureEntries: 50_000,
 

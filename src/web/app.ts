@@ -70,6 +70,8 @@ function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
     const origin = panel.site.originOf(new URL(c.req.url).host);
     if (origin === undefined)
       throw new HostError('NOT_FOUND', 'This address is not served here. The operator sets the public URL.');
+    // PostgreSQL stores no NUL: nothing that is asked for with one exists.
+    if (c.req.url.includes('%00')) throw new HostError('NOT_FOUND', 'There is no such page.');
     c.set('origin', origin);
     c.set('address', addressOf(panel.deps, c));
     await next();
@@ -92,6 +94,8 @@ const tooLarge = (c: Context): Response =>
   c.json({ error: { code: 'LIMIT', message: 'What was sent is too large.' } }, 413, { connection: 'close' });
 const limitForms = bodyLimit({ maxSize: WEB_LIMITS.bodyBytes, onError: tooLarge });
 const limitPackages = bodyLimit({ maxSize: WEB_LIMITS.packageBytes, onError: tooLarge });
-/** Every body is bounded; only a package upload may be large. */
+/** Every body is bounded; only a package upload may be large, and says so before: one without a length is collected for whoever sends it. */
 const limitBody: MiddlewareHandler<RootEnv> = (c, next) =>
-  c.req.path === '/operator/packages' ? limitPackages(c, next) : limitForms(c, next);
+  c.req.path === '/operator/packages' && c.req.header('content-length') !== undefined
+    ? limitPackages(c, next)
+    : limitForms(c, next);

@@ -44,7 +44,10 @@ export async function checkCsrf(request: Request, account: SignedIn): Promise<vo
 async function formToken(request: Request): Promise<string | undefined> {
   const type = request.headers.get('content-type') ?? '';
   if (!/^(?:application\/x-www-form-urlencoded|multipart\/form-data)\b/.test(type)) return undefined;
-  const form = await request.clone().formData();
-  const value = form.get(CSRF_FIELD);
+  const form = await request
+    .clone()
+    .formData()
+    .catch(() => undefined);
+  const value = form?.get(CSRF_FIELD);
   return typeof value === 'string' ? value : undefined;
 }

@@ -2,6 +2,8 @@
 export const WEB_LIMITS = Object.freeze({
   /** A form or a module's call; a webhook delivery has the same bound. */
   bodyBytes: 1024 * 1024,
+  /** Fields of one form; a consent page has at most three a line. */
+  formFields: 2_000,
   packageBytes: 64 * 1024 * 1024,
   pageRows: 50,
   timelineRows: 400,

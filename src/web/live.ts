@@ -25,6 +25,8 @@ function leave(accountId: string): void {
 
 /** @throws LIMIT when the account holds too many streams */
 export function liveStream(c: AccountContext, fingerprint: () => Promise<string>): Response {
+  // Nobody reads the stream that answers a HEAD: it would never end.
+  if (c.req.method === 'HEAD') return c.body(null);
   const { accountId } = c.get('account');
   enter(accountId);
   return streamSSE(c, async (stream) => {

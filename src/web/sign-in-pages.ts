@@ -37,6 +37,7 @@ function safeNext(next: string, base: string): string {
   const inside =
     next.startsWith('/') &&
     url?.host === 'x.invalid' &&
+    !url.pathname.startsWith('//') &&
     (url.pathname === base || url.pathname.startsWith(`${base}/`));
   return inside ? url.pathname + url.search : start;
 }

@@ -200,7 +200,7 @@ async function ownProduct(
 }
 
 async function mayLeave(panel: Panel, c: FrameContext, installationId: string): Promise<boolean> {
-  const body = v.safeParse(LeaveForm, await c.req.json());
+  const body = v.safeParse(LeaveForm, await c.req.json().catch(() => undefined));
   if (!body.success || !isOutside(body.output.url) || URL.parse(body.output.url) === null) return false;
   return panel.deps.modules.mayLeaveTo(installationId, body.output.url);
 }
