@@ -14,6 +14,9 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     globalSetup: ['test/support/global-setup.ts'],
+    // Many of these start processes and kill them while others do the same on two cores: a test that fails is asked once more in CI, and
+    // the report says so.
+    retry: process.env['CI'] === undefined ? 0 : 2,
     testTimeout: TIMEOUT_MS,
     hookTimeout: TIMEOUT_MS,
     teardownTimeout: TIMEOUT_MS,
