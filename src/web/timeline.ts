@@ -2,7 +2,7 @@
  * What happened to a service or in a task, in one list: changes of status, tasks, their attempts, calls to other systems with status and
  * time, and log lines. Read from five tables and merged by time, newest first.
  */
-import { sql, type Kysely } from 'kysely';
+import { sql, type Expression, type Kysely } from 'kysely';
 import * as v from 'valibot';
 import type { Tables } from '../database/tables.ts';
 import { isSentence, labelOf } from './filters.ts';
@@ -66,22 +66,37 @@ export async function readTimeline(db: Kysely<Tables>, scope: TimelineScope): Pr
 
 async function changes(db: Kysely<Tables>, serviceId: string): Promise<TimelineEntry[]> {
   const rows = await db
-    .selectFrom('service_changes')
-    .selectAll()
-    .where('service_id', '=', serviceId)
-    .orderBy('id', 'desc')
+    .selectFrom('service_changes as change')
+    .selectAll('change')
+    .select((e) => [
+      productName(e.ref('change.old_value')).as('old_product'),
+      productName(e.ref('change.new_value')).as('new_product'),
+    ])
+    .where('change.service_id', '=', serviceId)
+    .orderBy('change.id', 'desc')
     .limit(WEB_LIMITS.timelineRows)
     .execute();
   const words = { status: 'Status', provision_status: 'Provisioning', product: 'Product' };
-  return rows.map((row) => ({
-    key: `change-${row.id}`,
-    at: row.at,
-    icon: row.field === 'product' ? 'fas fa-box-open' : 'fas fa-flag',
-    tone: toneOf(row.new_value),
-    title: `${words[row.field]}: ${row.old_value === null ? '' : `${labelOf(row.old_value)} → `}${labelOf(row.new_value)}`,
-    facts: [],
-    by: row.actor,
-  }));
+  return rows.map((row) => {
+    const before = row.old_product ?? (row.old_value === null ? null : labelOf(row.old_value));
+    const after = row.new_product ?? labelOf(row.new_value);
+    return {
+      key: `change-${row.id}`,
+      at: row.at,
+      icon: row.field === 'product' ? 'fas fa-box-open' : 'fas fa-flag',
+      tone: toneOf(row.new_value),
+      title: `${words[row.field]}: ${before === null ? '' : `${before} → `}${after}`,
+      facts: [],
+      by: row.actor,
+    };
+  });
+}
+
+/** A change of product keeps ids; null for the words of other changes. */
+function productName(value: Expression<string | null>) {
+  return sql<
+    string | null
+  >`case when change.field = 'product' then (select name from products where id = ${value}::uuid) end`;
 }
 
 async function tasks(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {

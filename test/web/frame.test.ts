@@ -73,7 +73,7 @@ describe.skipIf(!existsSync(CHROMIUM))('a module’s frame in Chromium', () => {
     const element = await page.waitForSelector('iframe[data-module-frame]');
     const inside = await element.contentFrame();
     if (inside === null) throw new Error('no frame');
-    await inside.waitForFunction('document.documentElement?.dataset.bsTheme !== undefined');
+    await inside.waitForSelector('html[data-bs-theme]', { state: 'attached' });
     return inside;
   };
   const lastCall = () => panel().deps.called.at(-1)?.input;
@@ -87,7 +87,7 @@ describe.skipIf(!existsSync(CHROMIUM))('a module’s frame in Chromium', () => {
 
   test('reaches neither the panel, nor its storage, nor the network', async () => {
     const inside = await frame();
-    await inside.waitForFunction('tried.fetch && tried.evil && tried.image');
+    await expect.poll(() => inside.evaluate('Boolean(tried.fetch && tried.evil && tried.image)')).toBe(true);
     expect(await inside.evaluate('tried')).toEqual({
       'parent.document': 'SecurityError',
       cookie: 'SecurityError',

@@ -93,6 +93,8 @@
       const base = from === 'page' && short === href ? current : new URL(pages, location.href);
       const url = URL.parse(short, base);
       if (url === null || url.origin !== location.origin || !url.pathname.startsWith(pages)) return undefined;
+      /* Some proxies decode these before they look at a path. */
+      if (/%(?:2e|2f|5c)/i.test(url.pathname)) return undefined;
       return url.pathname.slice(pages.length) + url.search;
     }
 
@@ -149,7 +151,10 @@
           : (data.text ?? JSON.stringify(data.body ?? null));
       const link = document.createElement('a');
       link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
-      link.download = (name || data.filename || 'file').replace(/[^\w.() -]/g, '_').slice(0, 120);
+      link.download = (name || data.filename || 'file')
+        .replace(/[^\w.() -]/g, '_')
+        .replace(/^\.+/, '')
+        .slice(0, 120);
       link.click();
       URL.revokeObjectURL(link.href);
     }

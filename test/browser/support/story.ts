@@ -1,0 +1,114 @@
+/** A panel that has been used for a while: what pictures are taken of and what the crawl over all pages visits. */
+import type { Demo } from '../../../src/cli/demo/start.ts';
+import { fixtureFolder, packFolder } from '../../support/modules.ts';
+import type { Tenant, Values } from '../../support/tenant.ts';
+
+export const VPS = 'VPSHosting';
+export const VPS_SMALL: Values = {
+  cpu_cores: 1,
+  ram_mb: 1024,
+  disk_gb: 25,
+  bandwidth_gb: 1000,
+  location: 'us-east-1',
+  backup_enabled: false,
+};
+const VPS_MEDIUM: Values = { ...VPS_SMALL, cpu_cores: 2, ram_mb: 2048, disk_gb: 50 };
+
+export interface Story {
+  readonly installationId: string;
+  readonly moduleId: string;
+  readonly versionId: string;
+  readonly productId: string;
+  readonly serviceId: string;
+  readonly taskId: string;
+  readonly failedTaskId: string;
+}
+
+/** Settings that lead the VPS module to the demo's cloud, and let it look often. */
+export function vpsSettings(demo: Demo): Values {
+  return {
+    api_url: demo.cloud.cloud,
+    api_key: demo.state.cloud.token,
+    status_check_delay: 0.2,
+    retry_delay: 1,
+  };
+}
+
+export async function tellStory(demo: Demo, tenant: Tenant): Promise<Story> {
+  const { bulkhead } = demo.server;
+  const installationId = await tenant.installed(VPS, vpsSettings(demo), {
+    without: ['http.hosts:api.digitalocean.com'],
+    amounts: { 'http.per_minute': 120 },
+  });
+  const small = await product(tenant, 'VPS S', 'One core, 1 GB of memory, 25 GB of disk.', VPS_SMALL, 500);
+  const medium = await product(
+    tenant,
+    'VPS M',
+    'Two cores, 2 GB of memory, 50 GB of disk.',
+    VPS_MEDIUM,
+    1_200,
+  );
+  const serviceId = await tenant.order(small, { hostname: 'one.example.com', image_id: 'ubuntu-20.04' });
+  await tenant.reached(serviceId, 'completed', 'active');
+  await tenant.action(serviceId, 'suspend');
+  await tenant.reached(serviceId, 'suspended', 'suspended');
+  await tenant.action(serviceId, 'unsuspend');
+  await tenant.reached(serviceId, 'completed', 'active');
+  const second = await tenant.order(medium, { hostname: 'two.example.com', image_id: 'ubuntu-20.04' });
+  await tenant.reached(second, 'completed', 'active');
+  await tenant.action(second, 'suspend');
+  await tenant.reached(second, 'suspended', 'suspended');
+
+  await demo.cloud.control.addFault({
+    match: { method: 'POST', path: '/v2/droplets' },
+    kind: 'status',
+    status: 500,
+    forever: true,
+  });
+  const broken = await tenant.order(small, { hostname: 'three.example.com', image_id: 'ubuntu-20.04' });
+  const failedTaskId = (await tenant.ended(broken, 'createJob')).id;
+  await demo.cloud.control.clearFaults();
+
+  await bulkhead.publish(await packFolder(fixtureFolder('Product/Troublemaker')), { status: 'published' });
+  await tenant.installed('Troublemaker');
+  const trouble = await tenant.product('Troublemaker', 'Trouble', { mischief: 'throw' });
+  await tenant.ended(await tenant.order(trouble), 'createJob');
+  await bulkhead.recorder.flush();
+
+  const { module_id: moduleId, version_id: versionId } = await tenant.installation(VPS);
+  const [first] = await tenant.tasks(serviceId);
+  return {
+    installationId,
+    moduleId,
+    versionId,
+    productId: small,
+    serviceId,
+    taskId: first?.id ?? '',
+    failedTaskId,
+  };
+}
+
+async function product(
+  tenant: Tenant,
+  name: string,
+  description: string,
+  data: Values,
+  amountMinor: number,
+): Promise<string> {
+  const saved = await tenant.panel.catalog.saveProduct({
+    tenantId: tenant.id,
+    installationId: await tenant.installationId(VPS),
+    productId: null,
+    name,
+    description,
+    active: true,
+    data,
+    prices: [
+      { period: 'monthly', setupMinor: 0, amountMinor },
+      { period: 'annually', setupMinor: 0, amountMinor: amountMinor * 10 },
+    ],
+    accountId: tenant.adminId,
+  });
+  if (!saved.ok) throw new Error(JSON.stringify(saved));
+  return saved.productId;
+}
