@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { HostError } from './envelope.ts';
+import { LIMITS } from './limits.ts';
 
 export type Risk = 'low' | 'medium' | 'high';
 
@@ -151,6 +152,12 @@ export function parsePermissions(permissions: unknown, capabilities: GrantingRec
     if (capability === undefined) throw unknownKey('permissions', name, Object.keys(capabilities));
     asks.push(...parseCapability(name, wish, capability.grant));
   }
+  // Each is a line that a person has to read, and each pattern is compared with each that was granted.
+  if (asks.length > LIMITS.asks)
+    throw badField(
+      'permissions',
+      `a module may ask for ${LIMITS.asks} things; this one asks for ${asks.length}.`,
+    );
   return asks;
 }
 
@@ -367,7 +374,70 @@ function isGranted(ask: Ask, grants: Grants, capabilities: GrantingRecord): bool
     case 'switch':
       return value === true;
     case 'named':
-      return isRecord(value) && Object.hasOwn(value, ask.item);
+      return hostsBeyond(ask, grantedEntry(value, ask.item)).length === 0;
+  }
+}
+
+function grantedEntry(value: unknown, name: string): NamedEntry | undefined {
+  const entry = isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+  const parsed = v.safeParse(NamedEntrySchema, entry);
+  return parsed.success ? parsed.output : undefined;
+}
+
+/** Hosts an ask wants to send its secret to and the entry does not name. Without an entry the secret itself is what is not granted. */
+function hostsBeyond(ask: Ask, entry: NamedEntry | undefined): readonly string[] {
+  if (entry === undefined) return [''];
+  return (ask.entry?.hosts ?? []).filter((host) => !entry.hosts.includes(host));
+}
+
+/** True if a version that asks for `before` asks for this already; a secret bound to other hosts is another wish under the same id. */
+export function isAskedBy(ask: Ask, before: readonly Ask[]): boolean {
+  const same = before.find(({ id }) => id === ask.id);
+  return same !== undefined && (ask.entry === undefined || hostsBeyond(ask, same.entry).length === 0);
+}
+
+/**
+ * What of the stored grants counts for a version: no more than it asks for. So what was granted to a version that waits is nothing to the
+ * one that runs, and what a newer version asks for no longer is not kept where nobody sees it.
+ */
+export function grantsWithin(asks: readonly Ask[], grants: Grants, capabilities: GrantingRecord): Grants {
+  const within: Record<string, Record<string, unknown>> = {};
+  for (const [name, granted] of Object.entries(grants)) {
+    const fields = Object.hasOwn(capabilities, name) ? capabilities[name]?.grant : undefined;
+    const own = asks.filter(({ capability }) => capability === name);
+    if (fields === undefined || own.length === 0) continue;
+    within[name] = Object.fromEntries(
+      Object.entries(fields).map(([key, field]) => [
+        key,
+        valueWithin(
+          own.filter((ask) => ask.field === key),
+          field,
+          granted[key],
+        ),
+      ]),
+    );
+  }
+  return within;
+}
+
+function valueWithin(asks: readonly Ask[], field: GrantField, value: unknown): unknown {
+  switch (field.sort) {
+    case 'list':
+      return listOf(value).filter((item) => asks.some((ask) => covers(field, ask.item, item)));
+    case 'amount':
+      return typeof value === 'number' ? Math.min(value, asks[0]?.amount ?? 0) : 0;
+    case 'switch':
+      return value === true && asks.length > 0;
+    case 'named':
+      return Object.fromEntries(
+        asks.flatMap((ask) => {
+          const entry = grantedEntry(value, ask.item);
+          const asked = ask.entry?.hosts ?? [];
+          return entry === undefined
+            ? []
+            : [[ask.item, { ...entry, hosts: entry.hosts.filter((host) => asked.includes(host)) }]];
+        }),
+      );
   }
 }
 

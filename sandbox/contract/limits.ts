@@ -62,6 +62,18 @@ export const LIMITS = Object.freeze({
   breakerKills: 5,
   breakerWindowMs: 10 * 60_000,
 
+  /** What a manifest may ask for, in lines of the consent page. */
+  asks: 200,
+  /** What a module declares of itself, as JSON; the panel reads it for each page. */
+  declarationBytes: 256 * 1024,
+  declaredPermissions: 200,
+  declaredRoutes: 300,
+  declaredMenuEntries: 50,
+  declaredTabs: 30,
+  declaredFields: 200,
+  /** Options of one select field. */
+  fieldOptions: 1_000,
+
   timersPerInvocation: 100,
   timerMs: 600_000,
 

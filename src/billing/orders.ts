@@ -6,8 +6,9 @@ import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
 import { judgeAction, readSaved, valueOf, type Saved } from '../catalog/answers.ts';
 import { checkFields } from '../catalog/fields.ts';
 import type { Installations } from '../catalog/installations.ts';
-import type { Invoker } from '../catalog/invoke.ts';
+import { InvocationFailed, type Invoker } from '../catalog/invoke.ts';
 import { onModule } from '../catalog/products.ts';
+import { storable } from '../database/storable.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Billing, FormResult, FormView } from '../web/deps.ts';
 import { moveBack, moveToProduct } from './change-package.ts';
@@ -59,8 +60,17 @@ async function readProduct(deps: BillingDeps, productId: string): Promise<Ordere
   return { id: row.id, tenantId: row.tenant_id, installationId: row.installation_id, name: row.name };
 }
 
-async function orderForm(deps: BillingDeps, productId: string): Promise<FormView> {
+/** The product, if its module runs. Why it does not is for the admin, on the module's page, and not for who orders. */
+async function readSold(deps: BillingDeps, productId: string): Promise<OrderedProduct> {
   const product = await readProduct(deps, productId);
+  const { status, pausedReason } = await deps.installations.get(product.installationId);
+  if (pausedReason !== null || (status !== 'active' && status !== 'restricted'))
+    throw new HostError('CONFLICT', 'This product cannot be ordered at the moment: its module does not run.');
+  return product;
+}
+
+async function orderForm(deps: BillingDeps, productId: string): Promise<FormView> {
+  const product = await readSold(deps, productId);
   const { version } = await deps.installations.get(product.installationId);
   const { results } = await deps.invoker.invoke({
     installationId: product.installationId,
@@ -108,7 +118,7 @@ async function order(
   deps: BillingDeps,
   input: Parameters<Billing['order']>[0],
 ): Promise<FormResult<{ serviceId: string }>> {
-  const product = await readProduct(deps, input.productId);
+  const product = await readSold(deps, input.productId);
   const client = await deps.db
     .selectFrom('accounts')
     .select('tenant_id')
@@ -139,7 +149,7 @@ async function order(
       product_id: product.id,
       installation_id: product.installationId,
       name: product.name,
-      data: checked.data ?? {},
+      data: v.parse(Json, storable(checked.data ?? {})),
       period: price.period,
       setup_minor: price.setup_minor,
       amount_minor: price.amount_minor,
@@ -190,7 +200,10 @@ async function readTarget(
   return product.id;
 }
 
-/** Calls {action}() on the module, which queues its job. A refusal leaves the service 'failed', under its old product, with the reason in its log. */
+/**
+ * Calls {action}() on the module, which queues its job. A refusal leaves the service 'failed', under its old product, with the reason in
+ * its log; a module that was not entered at all (switched off, paused) has refused nothing, and the service stays as it is.
+ */
 async function runAction(
   deps: BillingDeps,
   serviceId: string,
@@ -209,7 +222,7 @@ async function runAction(
     if (!(error instanceof HostError)) throw error;
     await deps.db.transaction().execute(async (trx) => {
       if (action === 'change_package') await moveBack(trx, serviceId);
-      await setProvisionStatus(trx, serviceId, 'failed', 'host');
+      if (error instanceof InvocationFailed) await setProvisionStatus(trx, serviceId, 'failed', 'host');
     });
     throw error;
   }

@@ -10,6 +10,8 @@ import type { Tables } from '../database/tables.ts';
 import type { Broker, Scope } from './broker.ts';
 
 const MEBIBYTE = 1_048_576;
+/** What a row takes beside its texts, in the table and its indexes; else millions of empty values would count as nothing. */
+const ROW_BYTES = 200;
 
 export function createCacheBroker({ db }: { readonly db: Kysely<Tables> }): Broker<'cache'> {
   async function makeRoom(
@@ -53,9 +55,10 @@ export function createCacheBroker({ db }: { readonly db: Kysely<Tables> }): Brok
 
     async put(scope, { key, value, seconds, tags }, grant) {
       const text = JSON.stringify(value ?? null);
-      const sizeBytes = Buffer.byteLength(text);
-      if (sizeBytes > LIMITS.cacheValueBytes)
+      const valueBytes = Buffer.byteLength(text);
+      if (valueBytes > LIMITS.cacheValueBytes)
         throw new HostError('LIMIT', `cache: one value may have ${LIMITS.cacheValueBytes} bytes.`);
+      const sizeBytes = valueBytes + Buffer.byteLength(key + tags.join('')) + ROW_BYTES;
       await makeRoom(scope, grant, key, sizeBytes);
       const expiresAt = sql<Date>`now() + make_interval(secs => ${seconds})`;
       const row = { value: text, size_bytes: sizeBytes, tags: [...tags], expires_at: expiresAt };

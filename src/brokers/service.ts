@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import type { OpOutput } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { setProvisionStatus } from '../billing/service-status.ts';
+import { refuseUnstorable } from '../database/storable.ts';
 import type { Db } from '../jobs/task.ts';
 import type { Broker, Scope } from './broker.ts';
 
@@ -59,6 +60,7 @@ export function createServiceBroker({ db }: { readonly db: Db }): Broker<'servic
 
     async setProvisionData(scope, { uuid, data }) {
       const { uuid: id } = await find(scope, uuid);
+      refuseUnstorable('service', data);
       if (JSON.stringify(data).length > PROVISION_DATA_BYTES)
         throw new HostError('LIMIT', `service: provision data may hold ${PROVISION_DATA_BYTES} bytes.`);
       await db.updateTable('services').set({ provision_data: data }).where('id', '=', id).execute();

@@ -1,5 +1,5 @@
 /** What an admin does with modules: find, install, grant, enable, configure, update, switch off. The panel's use cases for modules. */
-import type { Kysely } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import semver from 'semver';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
@@ -129,36 +129,41 @@ async function install(
   input: { tenantId: string; versionId: string },
 ): Promise<{ installationId: string }> {
   const version = await deps.versions.get(input.versionId);
-  const same = await deps.db
+  return deps.db.transaction().execute(async (trx) => {
+    // One after the other: of two publishers' modules with one name, a tenant has one. Addresses and permissions go by the name.
+    await trx.selectFrom('tenants').select('id').where('id', '=', input.tenantId).forNoKeyUpdate().execute();
+    return installLocked(trx, input.tenantId, version);
+  });
+}
+
+async function installLocked(
+  trx: Transaction<Tables>,
+  tenantId: string,
+  { id: versionId, type, name, version }: Version,
+): Promise<{ installationId: string }> {
+  const same = await trx
     .selectFrom('installations as installation')
     .innerJoin('modules as module', 'module.id', 'installation.module_id')
     .select('installation.id')
-    .where('installation.tenant_id', '=', input.tenantId)
-    .where('module.type', '=', version.type)
-    .where('module.name', '=', version.name)
+    .where('installation.tenant_id', '=', tenantId)
+    .where('module.type', '=', type)
+    .where('module.name', '=', name)
     .executeTakeFirst();
-  if (same !== undefined)
-    throw new HostError('CONFLICT', `${version.type}/${version.name} is installed already.`);
+  if (same !== undefined) throw new HostError('CONFLICT', `${type}/${name} is installed already.`);
   // Only what is published may be installed, whatever id came with the request.
-  const published = await deps.db
+  const published = await trx
     .selectFrom('module_versions')
     .select('module_id')
-    .where('id', '=', input.versionId)
+    .where('id', '=', versionId)
     .where('status', '=', 'published')
     .executeTakeFirst();
-  const row =
-    published &&
-    (await deps.db
-      .insertInto('installations')
-      .values({ tenant_id: input.tenantId, module_id: published.module_id, version_id: input.versionId })
-      .onConflict((conflict) => conflict.columns(['tenant_id', 'module_id']).doNothing())
-      .returning('id')
-      .executeTakeFirst());
-  if (row === undefined)
-    throw new HostError(
-      'CONFLICT',
-      `${version.type}/${version.name} ${version.version} cannot be installed: it is not published.`,
-    );
+  if (published === undefined)
+    throw new HostError('CONFLICT', `${type}/${name} ${version} cannot be installed: it is not published.`);
+  const row = await trx
+    .insertInto('installations')
+    .values({ tenant_id: tenantId, module_id: published.module_id, version_id: versionId })
+    .returning('id')
+    .executeTakeFirstOrThrow();
   return { installationId: row.id };
 }
 
@@ -187,8 +192,8 @@ async function consent(deps: CatalogDeps, installationId: string): Promise<Retur
   ]);
   const before = version.id === installation.version.id ? undefined : installation.version.manifest.asks;
   return {
-    ...consentOf(version.version, asks, installation.grants, uses),
-    lines: consentLines(asks, installation.grants, uses, before),
+    ...consentOf(version.version, asks, installation.granted, uses),
+    lines: consentLines(asks, installation.granted, uses, before),
   };
 }
 
@@ -208,7 +213,7 @@ async function enable(deps: CatalogDeps, installationId: string): Promise<void> 
     wanted(deps, installationId),
     deps.installations.get(installationId),
   ]);
-  const missing = missingMandatory(asks, installation.grants);
+  const missing = missingMandatory(asks, installation.granted);
   if (missing.length > 0)
     throw new HostError(
       'NOT_GRANTED',

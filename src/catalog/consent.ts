@@ -1,7 +1,14 @@
 /** The consent page's lines: what a version asks for, in plain words, against what is granted and used. All derived from the contract. */
 import type { Kysely } from 'kysely';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
-import { type Ask, type GrantField, type Grants, notGranted, wordsOf } from '../../sandbox/contract/grant.ts';
+import {
+  type Ask,
+  type GrantField,
+  type Grants,
+  isAskedBy,
+  notGranted,
+  wordsOf,
+} from '../../sandbox/contract/grant.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Consent, ConsentLine } from '../web/deps.ts';
 
@@ -18,14 +25,13 @@ export function consentLines(
   before?: readonly Ask[],
 ): ConsentLine[] {
   const missing = new Set(notGranted(asks, grants, capabilities).map((ask) => ask.id));
-  const known = new Set(before?.map((ask) => ask.id));
   return asks.map((ask) => {
     const use = uses.get(ask.id);
     return {
       ...lineBase(ask),
       granted: !missing.has(ask.id),
       ...grantedParts(ask, grants),
-      added: before !== undefined && !known.has(ask.id),
+      added: before !== undefined && !isAskedBy(ask, before),
       ...(use === undefined ? {} : { uses: use.uses, lastUsedAt: use.lastUsedAt }),
     };
   });

@@ -9,7 +9,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { InvocationContext, ModuleCall } from '../../sandbox/contract/invocation.ts';
 import { kinds } from '../../sandbox/contract/kinds.ts';
 import { Field, Permission, Route, SidebarEntry } from '../../sandbox/contract/kinds/module.ts';
-import { SERVICE_ACTION_NAMES } from '../../sandbox/contract/kinds/product.ts';
+import { SERVICE_ACTION_NAMES, TabConfig } from '../../sandbox/contract/kinds/product.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Manifest } from '../../sandbox/contract/manifest.ts';
 import type { Kind } from '../../sandbox/contract/op.ts';
@@ -32,24 +32,29 @@ const Described = v.object({
   hooks: v.string(),
 });
 
-const Tabs = v.record(v.string(), v.object({ name: v.string(), template: v.string() }));
+const few = <S extends v.GenericSchema>(item: S, most: number) =>
+  v.pipe(v.array(item), v.maxLength(most, `at most ${most} are allowed`));
 
 /** What is asked of every module, and where its answer goes. A kind without the method is not asked. */
 const QUESTIONS = {
-  permissions: { method: 'adminPermissions', schema: v.array(Permission), empty: [] },
-  sidebar: { method: 'adminSidebar', schema: v.array(SidebarEntry), empty: [] },
-  web_routes: { method: 'adminWebRoutes', schema: v.array(Route), empty: [] },
-  api_routes: { method: 'adminApiRoutes', schema: v.array(Route), empty: [] },
+  permissions: { method: 'adminPermissions', schema: few(Permission, LIMITS.declaredPermissions), empty: [] },
+  sidebar: { method: 'adminSidebar', schema: few(SidebarEntry, LIMITS.declaredMenuEntries), empty: [] },
+  web_routes: { method: 'adminWebRoutes', schema: few(Route, LIMITS.declaredRoutes), empty: [] },
+  api_routes: { method: 'adminApiRoutes', schema: few(Route, LIMITS.declaredRoutes), empty: [] },
   tabs: {
     method: 'getClientAreaMenuConfig',
     schema: v.pipe(
-      Tabs,
+      TabConfig,
+      v.check(
+        (tabs) => Object.keys(tabs).length <= LIMITS.declaredTabs,
+        `at most ${LIMITS.declaredTabs} tabs are allowed`,
+      ),
       v.transform((tabs) => Object.entries(tabs).map(([key, tab]) => ({ key, ...tab }))),
     ),
     empty: {},
   },
-  product_fields: { method: 'productFields', schema: v.array(Field), empty: [] },
-  service_fields: { method: 'serviceFields', schema: v.array(Field), empty: [] },
+  product_fields: { method: 'productFields', schema: few(Field, LIMITS.declaredFields), empty: [] },
+  service_fields: { method: 'serviceFields', schema: few(Field, LIMITS.declaredFields), empty: [] },
 } as const;
 type Question = keyof typeof QUESTIONS;
 const QUESTION_NAMES = Object.keys(QUESTIONS) as readonly Question[];
@@ -78,6 +83,11 @@ export async function readDeclaration(
     QUESTION_NAMES.map((name) => [name, parseAnswer(name, results.get(name))]),
   );
   const draft = { ...described.output, ...answers, warnings: [] };
+  const sizeBytes = Buffer.byteLength(JSON.stringify(draft));
+  if (sizeBytes > LIMITS.declarationBytes)
+    throw problem(
+      `What the module declares takes ${sizeBytes} bytes; ${LIMITS.declarationBytes} are allowed. Shorten its texts and lists.`,
+    );
   const declaration = v.parse(Declaration, draft);
   checkRequired(declaration, kind);
   checkRoutes(declaration);
@@ -186,7 +196,9 @@ function checkRoutes(declaration: Declaration): void {
       throw problem(
         `Route "${route.name}": the permission "${route.permission}" is not in adminPermissions().`,
       );
-    const methods = declaration.controllers[controller];
+    const methods = Object.hasOwn(declaration.controllers, controller)
+      ? declaration.controllers[controller]
+      : undefined;
     if (methods === undefined)
       throw problem(`Route "${route.name}": there is no controllers/${controller}.ts.`);
     if (!methods.includes(method))

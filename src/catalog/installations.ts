@@ -5,8 +5,9 @@
 import type { Kysely } from 'kysely';
 import { sql } from 'kysely';
 import * as v from 'valibot';
+import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import type { Grants } from '../../sandbox/contract/grant.ts';
+import { type Grants, grantsWithin } from '../../sandbox/contract/grant.ts';
 import type { HostSql } from '../database/connect.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Version, Versions } from './versions.ts';
@@ -21,7 +22,10 @@ export interface Installation {
   readonly status: 'inactive' | 'active' | 'restricted' | 'error';
   readonly pausedReason: string | null;
   readonly version: Version;
+  /** What the version in force may do. */
   readonly grants: Grants;
+  /** All that the admin granted, to a version that waits as well. */
+  readonly granted: Grants;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly schemaName: string | null;
   readonly tenant: {
@@ -97,12 +101,15 @@ async function readInstallation(db: Kysely<Tables>, versions: Versions, id: stri
     .where('installation.id', '=', id)
     .executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such installation.');
+  const version = await versions.get(row.version_id);
+  const granted = v.parse(GrantsShape, row.grants);
   return {
     id: row.id,
     status: row.status,
     pausedReason: row.paused_at === null ? null : (row.paused_reason ?? 'paused'),
-    version: await versions.get(row.version_id),
-    grants: v.parse(GrantsShape, row.grants),
+    version,
+    grants: grantsWithin(version.manifest.asks, granted, capabilities),
+    granted,
     settings: v.parse(Settings, row.settings),
     schemaName: row.schema_name,
     tenant: {

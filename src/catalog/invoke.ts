@@ -7,6 +7,7 @@ import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
+import { grantsWithin } from '../../sandbox/contract/grant.ts';
 import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { LoadInput } from '../../sandbox/contract/wire.ts';
@@ -21,7 +22,7 @@ import type { Installation, Installations } from './installations.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
 import { openScope, type OpenScope } from './scope.ts';
-import type { Versions } from './versions.ts';
+import type { Version, Versions } from './versions.ts';
 
 export interface InvokeOptions {
   readonly installationId: string;
@@ -112,12 +113,16 @@ function checkState(installation: Installation, { purpose, versionId }: InvokeOp
     throw new HostError('CONFLICT', `${name} is not enabled.`);
 }
 
+function asVersion(current: Installation, version: Version): Installation {
+  return { ...current, version, grants: grantsWithin(version.manifest.asks, current.granted, capabilities) };
+}
+
 async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoked> {
   const current = await deps.installations.get(options.installationId);
   const installation =
     options.versionId === undefined
       ? current
-      : { ...current, version: await deps.versions.get(options.versionId) };
+      : asVersion(current, await deps.versions.get(options.versionId));
   checkState(installation, options);
   const context = await buildContext(deps, installation, options);
   const { wallMs, cpuSoftMs, limits } = boundsOf(options.purpose, installation.grants, options.wallMs);

@@ -85,7 +85,7 @@ function changing(
 
 async function makeSchema(deps: LifecycleDeps, installationId: string): Promise<StepEnd | void> {
   const installation = await deps.installations.get(installationId);
-  if (!Object.hasOwn(installation.grants, 'db')) return;
+  if (!Object.hasOwn(installation.granted, 'db')) return;
   const names = installationNames(deps.deploymentId, installationId);
   await createInstallationSchema(deps.modulesSql, names, deps.rolePassword);
   return changing(deps, installationId, { schema_name: names.schema });

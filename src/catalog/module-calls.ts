@@ -13,10 +13,12 @@ import type {
   ModuleResponse,
 } from '../../sandbox/contract/invocation.ts';
 import type { Route } from '../../sandbox/contract/kinds/module.ts';
+import { requirePermission as requirePanel } from '../auth/permissions.ts';
+import type { ServiceStatus } from '../billing/service-status.ts';
 import type { Tables } from '../database/tables.ts';
 import type { ModuleCaller, ModuleCalls } from '../web/deps.ts';
 import type { Installation, Installations } from './installations.ts';
-import type { Invoker } from './invoke.ts';
+import { InvocationFailed, type Invoked, type InvokeOptions, type Invoker } from './invoke.ts';
 import { onModule } from './products.ts';
 import type { Versions } from './versions.ts';
 
@@ -50,7 +52,7 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
   };
 }
 
-/** Matches a path against a route's uri; returns the `{param}` parts. */
+/** Matches a path against a route's uri; returns the `{param}` parts, as they are: the path was decoded when it was read. */
 export function matchRoute(uri: string, path: string): Record<string, string> | undefined {
   const wanted = uri.split('/');
   const given = path.split('/');
@@ -59,7 +61,7 @@ export function matchRoute(uri: string, path: string): Record<string, string> | 
   for (const [index, part] of wanted.entries()) {
     const text = given[index] ?? '';
     const name = /^\{([A-Za-z_]\w*)\}$/.exec(part)?.[1];
-    if (name !== undefined && text !== '') params[name] = decodeURIComponent(text);
+    if (name !== undefined && text !== '') params[name] = text;
     else if (part !== text) return undefined;
   }
   return params;
@@ -70,11 +72,25 @@ function findRoute(
   method: string,
   path: string,
 ): { route: Route; params: Record<string, string> } | undefined {
-  for (const route of routes) {
+  const fitting = routes.flatMap((route) => {
     const params = route.method === method.toLowerCase() ? matchRoute(route.uri, path) : undefined;
-    if (params !== undefined) return { route, params };
+    return params === undefined ? [] : [{ route, params }];
+  });
+  // One that is written out goes before one with parameters, as its author means it and as the panel shows it.
+  return fitting.find(({ route }) => !route.uri.includes('{')) ?? fitting[0];
+}
+
+/** Enters a module for somebody. A client learns that it failed, not how: that is for the admin and stands in the log. */
+async function enter(
+  deps: ModuleCallsDeps,
+  options: InvokeOptions & { readonly account: ModuleCaller },
+): Promise<Invoked> {
+  try {
+    return await deps.invoker.invoke(options);
+  } catch (cause) {
+    if (options.account.kind !== 'client' || !(cause instanceof InvocationFailed)) throw cause;
+    throw new HostError(cause.code, 'This did not work. Please try again later, or contact us.', { cause });
   }
-  return undefined;
 }
 
 /** The key under which an account holds a module's permission. */
@@ -153,6 +169,7 @@ async function productPage(
 
 interface ServiceOfModule {
   readonly installationId: string;
+  readonly status: ServiceStatus;
   readonly prepare: readonly ModuleCall[];
 }
 
@@ -162,6 +179,7 @@ async function readService(deps: ModuleCallsDeps, serviceId: string): Promise<Se
     .innerJoin('products as product', 'product.id', 'service.product_id')
     .select([
       'service.installation_id',
+      'service.status',
       'service.data',
       'service.provision_data',
       'product.data as product_data',
@@ -172,6 +190,7 @@ async function readService(deps: ModuleCallsDeps, serviceId: string): Promise<Se
   const data = { ...v.parse(Json, row.data), ...v.parse(Json, row.provision_data) };
   return {
     installationId: row.installation_id,
+    status: row.status,
     prepare: [onModule('getProductData', row.product_data), onModule('getServiceData', data)],
   };
 }
@@ -191,12 +210,26 @@ async function servicePage(
   return responseOf(results.at(-1));
 }
 
+/** A client uses what is active and running; whatever the reason why it is not, it is not theirs to know. @throws CONFLICT */
+function requireUsable(service: ServiceOfModule, installation: Installation, account: ModuleCaller): void {
+  if (account.kind !== 'client') return;
+  if (service.status !== 'active' || installation.pausedReason !== null)
+    throw new HostError('CONFLICT', 'This service cannot be used at the moment.');
+}
+
+/** The tab's requests act on the service; only reading is for whoever may only look. @throws NOT_GRANTED */
+function requireMayAct(account: ModuleCaller, method: ModuleRequest['method']): void {
+  if (account.kind === 'admin' && method !== 'GET') requirePanel(account.permissions, 'services.manage');
+}
+
 async function declaredTab(
   deps: ModuleCallsDeps,
-  installationId: string,
+  service: ServiceOfModule,
   tab: string,
+  account: ModuleCaller,
 ): Promise<{ installation: Installation; template: string }> {
-  const installation = await deps.installations.get(installationId);
+  const installation = await deps.installations.get(service.installationId);
+  requireUsable(service, installation, account);
   const found = installation.version.declaration.tabs.find((candidate) => candidate.key === tab);
   if (found === undefined) throw new HostError('NOT_FOUND', 'The module has no such tab.');
   return { installation, template: found.template };
@@ -207,14 +240,14 @@ async function clientTab(
   input: Parameters<ModuleCalls['clientTab']>[0],
 ): Promise<ModuleResponse> {
   const service = await readService(deps, input.serviceId);
-  const { installation, template } = await declaredTab(deps, service.installationId, input.tab);
+  const { installation, template } = await declaredTab(deps, service, input.tab, input.account);
   const variables = `variables_${input.tab}`;
   const render: ModuleCall = {
     target: { on: 'runtime' },
     method: 'renderTab',
     args: [template, installation.version.methods.has(variables) ? variables : null],
   };
-  const { results } = await deps.invoker.invoke({
+  const { results } = await enter(deps, {
     installationId: service.installationId,
     serviceId: input.serviceId,
     purpose: 'request',
@@ -229,12 +262,13 @@ async function clientCall(
   input: Parameters<ModuleCalls['clientCall']>[0],
 ): Promise<ModuleResponse> {
   const service = await readService(deps, input.serviceId);
-  const { installation } = await declaredTab(deps, service.installationId, input.tab);
+  const { installation } = await declaredTab(deps, service, input.tab, input.account);
+  requireMayAct(input.account, input.request.method);
   const method = `controllerClient_${input.tab}${VERBS[input.request.method]}`;
   if (!installation.version.methods.has(method))
     throw new HostError('NOT_FOUND', 'The module does not answer such a request.');
   const call: ModuleCall = { target: { on: 'module' }, method, args: [], request: input.request };
-  const { results } = await deps.invoker.invoke({
+  const { results } = await enter(deps, {
     installationId: service.installationId,
     serviceId: input.serviceId,
     purpose: 'request',

@@ -1,6 +1,7 @@
 /** Products of a module: the form from its typed fields (or its own page), its defaults and its checks, all by the module's own methods. */
 import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
 import * as v from 'valibot';
+import { storable } from '../database/storable.ts';
 import type { Catalog, FormResult, ProductForm } from '../web/deps.ts';
 import { readSaved, valueOf, type Saved } from './answers.ts';
 import type { CatalogDeps } from './catalog.ts';
@@ -107,7 +108,7 @@ async function writeProduct(
     name: input.name.trim(),
     description: input.description,
     active: input.active,
-    data: { ...data },
+    data: v.parse(Json, storable(data)),
   };
   return deps.db.transaction().execute(async (trx) => {
     const product =

@@ -92,7 +92,8 @@ class BatchRecorder implements Recorder {
   }
 
   call(line: CallLine): void {
-    if (this.#calls.length < LINES_KEPT) this.#calls.push({ at: new Date(), ...line });
+    const target = String(storable(line.target));
+    if (this.#calls.length < LINES_KEPT) this.#calls.push({ at: new Date(), ...line, target });
     else this.#dropped++;
   }
 
@@ -148,19 +149,56 @@ class BatchRecorder implements Recorder {
     this.#calls = [];
     this.#usage = new Map();
     this.#uses = new Map();
-    try {
-      for (const rows of chunks(logs)) await this.#db.insertInto('logs').values(rows).execute();
-      for (const rows of chunks(calls)) await this.#db.insertInto('calls').values(rows).execute();
-      for (const sum of usage) await this.#addUsage(sum);
-      for (const sum of uses) await this.#addUse(sum);
-    } catch (error) {
-      // The rows of an installation that was just removed cannot be written; nothing else is lost by one bad batch.
-      this.#dropped += logs.length + calls.length;
-      this.#onFault(error);
-    }
+    await this.#each(logs, (rows) =>
+      this.#db
+        .insertInto('logs')
+        .values([...rows])
+        .execute(),
+    );
+    await this.#each(calls, (rows) =>
+      this.#db
+        .insertInto('calls')
+        .values([...rows])
+        .execute(),
+    );
+    await this.#each(usage, ([sum]) => sum && this.#addUsage(sum), 1);
+    await this.#each(uses, ([sum]) => sum && this.#addUse(sum), 1);
     if (this.#dropped > 0) {
       this.#onFault(new Error(`${this.#dropped} log or call lines were dropped`));
       this.#dropped = 0;
+    }
+  }
+
+  /**
+   * Writes rows in batches. The lines of a module that was just removed cannot be written, and they stand among those of other tenants: a
+   * batch that fails is written again line by line, and only what cannot be written is lost.
+   */
+  async #each<T>(all: readonly T[], write: (rows: readonly T[]) => unknown, size?: number): Promise<void> {
+    for (const rows of chunks(all, size)) {
+      try {
+        await write(rows);
+      } catch (error) {
+        await this.#oneByOne(rows, write, error);
+      }
+    }
+  }
+
+  async #oneByOne<T>(
+    rows: readonly T[],
+    write: (rows: readonly T[]) => unknown,
+    first: unknown,
+  ): Promise<void> {
+    if (!isOfRow(first)) {
+      this.#dropped += rows.length;
+      this.#onFault(first);
+      return;
+    }
+    for (const row of rows) {
+      try {
+        await write([row]);
+      } catch {
+        this.#dropped++;
+      }
     }
   }
 
@@ -188,8 +226,13 @@ class BatchRecorder implements Recorder {
   }
 }
 
-function chunks<T>(rows: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(rows.length / ROWS_A_STATEMENT) }, (_, index) =>
-    rows.slice(index * ROWS_A_STATEMENT, (index + 1) * ROWS_A_STATEMENT),
+/** True if PostgreSQL refused what a row holds (SQLSTATE class 22, data, and 23, constraints), and not us altogether. */
+function isOfRow(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code));
+}
+
+function chunks<T>(rows: readonly T[], size = ROWS_A_STATEMENT): T[][] {
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) =>
+    rows.slice(index * size, (index + 1) * size),
   );
 }

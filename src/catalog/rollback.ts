@@ -34,7 +34,7 @@ export async function rollback(deps: RollbackDeps, installationId: string): Prom
   if (row.status === 'revoked')
     throw new HostError('CONFLICT', `Version ${row.version} was revoked; disable the module instead.`);
   const { manifest } = await deps.versions.get(row.id);
-  const missing = missingMandatory(manifest.asks, before.grants);
+  const missing = missingMandatory(manifest.asks, before.granted);
   if (missing.length > 0)
     throw new HostError(
       'NOT_GRANTED',

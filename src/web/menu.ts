@@ -59,6 +59,15 @@ async function adminCounts(db: Kysely<Tables>, tenantId: string): Promise<v.Infe
 
 const Sidebar = v.pick(Declaration, ['sidebar', 'web_routes']);
 
+/** What cannot be decoded is no route of a module, and no reason for a page to fail. */
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
 async function moduleEntries(input: AdminMenu): Promise<MenuEntry[]> {
   const rows = await input.db
     .selectFrom('installations')
@@ -85,7 +94,7 @@ async function moduleEntries(input: AdminMenu): Promise<MenuEntry[]> {
           .map((name) => uriOf(name))
           .filter((uri) => uri !== undefined);
         const here = input.path.startsWith(`${prefix}/`)
-          ? decodeURIComponent(input.path.slice(prefix.length + 1))
+          ? decoded(input.path.slice(prefix.length + 1))
           : undefined;
         return {
           title: entry.title,

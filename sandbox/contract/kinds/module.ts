@@ -1,9 +1,11 @@
 /** What the host calls on a module of any type: lifecycle, admin pages and routes, webhooks, settings. The other kinds build on it. */
 import * as v from 'valibot';
+import { LIMITS } from '../limits.ts';
 import { method, type Methods } from '../op.ts';
 
 const Data = v.record(v.string(), v.unknown());
 const Short = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
+const Note = v.optional(v.pipe(v.string(), v.maxLength(2_000)), '');
 const Key = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower-case letters, digits, ".", "_" and "-" are expected'),
@@ -45,13 +47,13 @@ export const ActionResult = v.pipe(
   ),
 );
 
-export const Permission = v.object({ name: Short, key: Key, description: v.optional(v.string(), '') });
+export const Permission = v.object({ name: Short, key: Key, description: Note });
 export const SidebarEntry = v.object({
   title: Short,
   link: Short,
-  active_links: v.optional(v.array(v.string()), []),
+  active_links: v.optional(v.pipe(v.array(Short), v.maxLength(LIMITS.declaredMenuEntries)), []),
   permission: v.optional(Key),
-  icon: v.optional(v.string()),
+  icon: v.optional(v.pipe(v.string(), v.maxLength(60))),
 });
 export const Route = v.object({
   method: v.picklist(['get', 'post', 'put', 'delete'], 'get, post, put or delete is expected'),
@@ -81,10 +83,12 @@ export const Field = v.object({
   ),
   type: v.picklist(['text', 'number', 'select', 'switch', 'secret', 'textarea', 'multi-select', 'password']),
   title: Short,
-  help: v.optional(v.string(), ''),
+  help: Note,
   required: v.optional(v.boolean(), false),
   default: v.optional(v.unknown()),
-  options: v.optional(v.array(v.object({ value: v.string(), title: v.string() }))),
+  options: v.optional(
+    v.pipe(v.array(v.object({ value: v.string(), title: v.string() })), v.maxLength(LIMITS.fieldOptions)),
+  ),
   min: v.optional(v.number()),
   max: v.optional(v.number()),
   placeholder: v.optional(v.string()),

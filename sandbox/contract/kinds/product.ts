@@ -18,7 +18,7 @@ const NoArgs = v.tuple([]);
 const JobArgs = v.tuple([Data]);
 const CallbackArgs = v.tuple([v.unknown(), v.string()]);
 const Page = v.union([v.string(), v.unknown()]);
-const TabConfig = v.record(
+export const TabConfig = v.record(
   v.pipe(
     v.string(),
     v.regex(/^[a-z][a-z0-9_]{0,39}$/, 'a tab key of lower-case letters, digits and _ is expected'),
