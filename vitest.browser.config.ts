@@ -11,6 +11,8 @@ export default defineConfig({
     include: ['test/browser/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    // As in vitest.config.ts.
+    retry: process.env['CI'] === undefined ? 0 : 2,
     testTimeout: TEST_MS,
     hookTimeout: HOOK_MS,
     teardownTimeout: HOOK_MS,

@@ -3,6 +3,7 @@
  * (a browser) is said.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 function run(name: string, command: string, args: readonly string[]): boolean {
   console.log(`\n── ${name}`);
@@ -14,8 +15,21 @@ function run(name: string, command: string, args: readonly string[]): boolean {
   return result.status === 0;
 }
 
+/** The browser suite, if there is a browser; without one it is said, so that nobody takes silence for success. */
+function runBrowserSuite(): boolean {
+  const chromium = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser'];
+  if (chromium.some((path) => path !== undefined && existsSync(path)))
+    return run('browser', 'vitest', ['run', '--config', 'vitest.browser.config.ts']);
+  console.log(
+    '\n── browser: LEFT OUT, because no Chromium was found (apt-get install chromium, or set CHROMIUM)',
+  );
+  return true;
+}
+
+const chosen = process.argv.slice(2);
 const passed = [
-  run('tests', 'vitest', ['run', ...process.argv.slice(2)]),
-  process.argv.length > 2 || run('demo', process.execPath, ['test/demo/main.ts']),
+  run('tests', 'vitest', ['run', ...chosen]),
+  chosen.length > 0 || run('demo', process.execPath, ['test/demo/main.ts']),
+  chosen.length > 0 || runBrowserSuite(),
 ];
 if (passed.includes(false)) process.exitCode = 1;
