@@ -1,20 +1,34 @@
 /**
  * Who is signed in and what they may do: the panel's own small sign-in over accounts, roles and sessions
  * (docs/decisions/0004-own-sign-in.md says why). This file puts its parts together; an embedder with accounts of its own
- * replaces this object.
+ * gives externalAuth() instead.
  */
 import type { Kysely } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
-import { createAccount, setPassword, type NewAccount } from './accounts.ts';
+import { createAccount, setPassword, type AccountKind, type NewAccount } from './accounts.ts';
 import { createOperatorLinks, type OperatorLinks } from './operator-link.ts';
 import { AUTH_LIMITS } from './limits.ts';
 import { verifyPassword } from './password.ts';
 import { failureLimit } from './rate-limit.ts';
-import { createSessions, type Sessions } from './sessions.ts';
+import { createSessions, type Sessions, type SignedIn } from './sessions.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 
+/** Asked instead of our cookies and sign-in pages, where an embedder's own app signs people in (external.ts). */
+export interface ExternalSessions {
+  /** The account behind a request, if it is of this kind and tenant. */
+  find(
+    request: Request,
+    area: { readonly kind: AccountKind; readonly tenantId: string | null },
+  ): Promise<SignedIn | undefined>;
+  /** Where somebody who is not signed in is sent. `returnTo` is a path of this panel, its base included. */
+  signInUrl(returnTo: string): string;
+  /** Where "Sign out" leads. */
+  readonly signOutUrl: string;
+}
+
 export interface Auth {
+  readonly external?: ExternalSessions;
   readonly sessions: Sessions;
   readonly signIn: SignIn;
   readonly operatorLinks: OperatorLinks;

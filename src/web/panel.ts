@@ -78,10 +78,10 @@ export async function accountPage(
         db: panel.deps.db,
         tenantId: tenant.id,
         base,
-        path: new URL(c.req.url).pathname,
+        path: panel.site.seenPath(new URL(c.req.url)),
         account,
       })
-    : clientMenu(base, new URL(c.req.url).pathname);
+    : clientMenu(base, panel.site.seenPath(new URL(c.req.url)));
   return answer(
     panel,
     c,
@@ -121,7 +121,7 @@ export async function operatorPage(
       brandIcon: 'fas fa-shield-halved',
       home: base,
       base,
-      menu: operatorMenu(base, new URL(c.req.url).pathname),
+      menu: operatorMenu(base, panel.site.seenPath(new URL(c.req.url))),
       account: c.get('account'),
       signOut: `${base}/sign-out`,
       profile: `${base}/profile`,

@@ -59,7 +59,11 @@ function register<E extends OperatorEnv>(
     const account = c.get('account');
     const sessions = await auth.sessions.list(account.accountId);
     const status = Object.keys(errors).length === 0 ? 200 : 422;
-    return show(c, { title: 'Profile', me: account, sessions, errors }, status);
+    return show(
+      c,
+      { title: 'Profile', me: account, sessions, errors, elsewhere: auth.external !== undefined },
+      status,
+    );
   };
 
   app.get('/profile', (c) => page(c));

@@ -58,7 +58,12 @@ export function signInPages<E extends RootEnv>(
     return plainPage(panel, c, 'layout/sign-in', data, status);
   };
 
-  app.get('/sign-in', (c) => page(c, { next: c.req.query('next') ?? '' }, 200));
+  const { external } = panel.deps.auth;
+
+  app.get('/sign-in', async (c) => {
+    if (external !== undefined) return c.redirect(external.signInUrl(areaOf(c).base), 303);
+    return page(c, { next: c.req.query('next') ?? '' }, 200);
+  });
 
   app.post('/sign-in', async (c) => {
     const area = areaOf(c);
@@ -89,6 +94,8 @@ export function signInPages<E extends RootEnv>(
   });
 
   app.post('/sign-out', async (c) => {
+    // Whose session it is, its app knows how to end.
+    if (external !== undefined) return c.redirect(external.signOutUrl, 303);
     const area = areaOf(c);
     const token = readSessionCookie(c, area.kind);
     const account = token === undefined ? undefined : await panel.deps.auth.sessions.find(token);

@@ -16,6 +16,8 @@ export interface Site {
   originOf(host: string): string | undefined;
   /** The tenant's slug if the host is a tenant's own. */
   tenantOf(host: string): string | undefined;
+  /** The path a browser sees: with the base, also where a foreign app's mount() took it off the request. */
+  seenPath(url: URL): string;
   /** The path our routes see: without the base, with the tenant that the host means put in front. */
   routePath(url: URL): string;
 }
@@ -26,6 +28,8 @@ export function siteAt(publicUrl: string): Site {
   const base = url.pathname.replace(/\/+$/, '');
   const suffix = `.${url.host}`;
   const loopback = LOOPBACK.has(url.hostname);
+  const withoutBase = (path: string): string =>
+    base !== '' && (path === base || path.startsWith(`${base}/`)) ? path.slice(base.length) || '/' : path;
   const tenantOf = (host: string): string | undefined => {
     const slug = host.endsWith(suffix) ? host.slice(0, -suffix.length) : '';
     return SLUG.test(slug) ? slug : undefined;
@@ -40,11 +44,9 @@ export function siteAt(publicUrl: string): Site {
     secure: url.protocol === 'https:',
     tenantOf,
     originOf: (host) => (known(host) ? `${url.protocol}//${host}` : undefined),
+    seenPath: (request) => base + withoutBase(request.pathname),
     routePath(request) {
-      const path =
-        base !== '' && (request.pathname === base || request.pathname.startsWith(`${base}/`))
-          ? request.pathname.slice(base.length) || '/'
-          : request.pathname;
+      const path = withoutBase(request.pathname);
       const slug = tenantOf(request.host);
       return slug === undefined || SHARED.test(path) ? path : `/t/${slug}${path === '/' ? '' : path}`;
     },

@@ -82,7 +82,8 @@ export function modulePages(app: AccountApp, panel: Panel): void {
     const accountId = c.get('account').accountId;
     const result = await catalog.saveSettings({ installationId: installation.id, values, accountId });
     if (!result.ok) return settings(c, { errors: result.errors, values });
-    return c.redirect(withNote(c.req.url, 'settings-saved'), 303);
+    const home = `${c.get('tenantBase')}/admin/installations/${installation.id}`;
+    return c.redirect(withNote(`${home}/settings`, 'settings-saved'), 303);
   });
 
   app.get('/installations/:id/tasks', async (c) => {
