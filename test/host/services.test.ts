@@ -369,7 +369,9 @@ describe('a task', () => {
     await a.ended(serviceId, 'goneJob');
     await a.panel.jobs.retry(later?.id ?? '', a.adminId);
     await until('its end', async () => (await a.ended(serviceId, 'goneJob')).status === 'failed');
-    expect(await a.failure(serviceId)).toMatch(/^goneJob: NO_METHOD: /);
+    expect(await a.failure(serviceId)).toMatch(
+      /^goneJob: NO_METHOD: Product\/Cases 1\.0\.0 has no method goneJob\(\)\.$/,
+    );
   });
 
   it('that is the same as one that waits is a duplicate; one that adds itself again is not', async () => {

@@ -279,7 +279,7 @@ describe('what cannot start', { timeout: PATIENCE_MS }, () => {
 });
 
 describe('an embedded PostgreSQL', { timeout: PATIENCE_MS }, () => {
-  it('that ends by itself ends the host with a word, and nothing is left', async () => {
+  it('that ends by itself ends the host with 1 and its last words, and nothing is left', async () => {
     using folder = temporaryFolder();
     await using running = startCli(['start', '--port', '0', '--data', folder.path]);
     await running.says(/Bulkhead runs at/);
@@ -287,7 +287,7 @@ describe('an embedded PostgreSQL', { timeout: PATIENCE_MS }, () => {
     const postmaster = began.find(({ command }) => /postgres.* -D /.test(command));
     process.kill(postmaster?.pid ?? 0, 'SIGKILL');
     expect(await running.ended).toEqual({ code: 1, signal: null });
-    expect(running.said()).toContain('PostgreSQL has ended unexpectedly');
+    expect(running.said()).toContain('unexpected postmaster exit');
     await allGone(began);
   });
 });
