@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { createLauncher } from '../../../sandbox/supervisor/launch.ts';
 import { checkConnection, connectHost, type HostConnection } from '../../database/connect.ts';
 import { isUnixSocket, parseEndpoint } from '../../database/endpoint.ts';
 
@@ -38,6 +39,7 @@ export async function runChecks(input: DoctorInput): Promise<Finding[]> {
   return [
     checkNode(input),
     checkUids(input),
+    ...checkWalls(input),
     checkPublicUrl(input.env),
     checkMasterKey(input),
     await checkDisk(input.dataDir),
@@ -71,6 +73,16 @@ function checkUids({ isRoot, platform }: DoctorInput): Finding {
         'warning',
         'Not started as root: all sandbox processes share this account, and a fault in the JavaScript engine would be contained by nothing but Node’s permission model. Start as root (a container of its own is enough) where tenants are strangers.',
       );
+}
+
+/** What else keeps sandbox processes in, as far as this machine has it. */
+function checkWalls({ isRoot, platform }: DoctorInput): Finding[] {
+  if (platform !== 'linux') return [];
+  const { noNetwork, missing } = createLauncher(isRoot).isolation;
+  // The first sentence without root is about the uid, which has a finding of its own.
+  const gaps = isRoot ? missing : missing.slice(1);
+  const cut = noNetwork ? [finding('Sandbox network', 'ok', 'Sandbox processes see no network at all.')] : [];
+  return [...cut, ...gaps.map((gap) => finding('Sandbox walls', 'warning', gap))];
 }
 
 function checkPublicUrl(env: DoctorInput['env']): Finding {
