@@ -82,6 +82,8 @@ export class RunnerProcess {
   #verdict: Verdict | undefined;
   readonly #socket: Socket;
   #isOver = false;
+  /** Answers that wait for the end of this turn to be written. */
+  #queuedBytes = 0;
   #readSince = 0;
   #readMs = 0;
   #pinged = 0;
@@ -106,7 +108,11 @@ export class RunnerProcess {
       heapBytes: 0,
     };
     this.#socket = this.#child.stdio[3] as Socket;
-    this.#send = frameWriter((chunk) => this.#socket.write(chunk));
+    this.#send = frameWriter((chunk) => {
+      this.#queuedBytes = 0;
+      this.#socket.write(chunk);
+      this.#refuseUnread();
+    });
     this.#listen();
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-STDERR_KEPT);
@@ -179,7 +185,11 @@ export class RunnerProcess {
   }
 
   answer(id: number, number: string, envelope: string): void {
+    // A runner that was given up gets no more: what it does not read would be kept here.
+    if (this.#verdict !== undefined) return;
+    this.#queuedBytes += envelope.length;
     this.#send(DOWN.answer, id, number, envelope);
+    this.#refuseUnread();
   }
 
   cancel(id: number): void {
@@ -256,6 +266,12 @@ export class RunnerProcess {
     };
   }
 
+  /** Asked with each answer, not now and then: hundreds may be made in one turn of the event loop. */
+  #refuseUnread(): void {
+    if (this.#queuedBytes + this.#socket.writableLength <= LIMITS.runnerUnreadBytes) return;
+    this.kill('MEMORY_LIMIT', 'The sandbox process does not read its answers.');
+  }
+
   #check(): void {
     const rssBytes = residentBytes(this.pid);
     this.#stats = { ...this.#stats, rssBytes };
@@ -264,10 +280,6 @@ export class RunnerProcess {
       return;
     }
     if (rssBytes > LIMITS.runnerRssRelieveMb * 1_048_576) this.#events.onPressure();
-    if (this.#socket.writableLength > LIMITS.runnerUnreadBytes) {
-      this.kill('MEMORY_LIMIT', 'The sandbox process does not read its answers.');
-      return;
-    }
     const now = performance.now();
     if (this.#waitingForPong) {
       if (now - this.#pingSentAt > LIMITS.heartbeatGraceMs)
