@@ -14,8 +14,8 @@ import { seedTenant } from '../support/host.ts';
 import { Tenant } from '../support/tenant.ts';
 import { Line, Settings } from './protocol.ts';
 
-/** A dead worker is found in a third of a second, and what is due is looked for often. */
-const TIMING = { beatMs: 100, beatsMissed: 3, sweepMs: 300, pollMs: 50, hookRetryS: 0 };
+/** A dead worker is found in about a second, and what is due is looked for often. */
+const TIMING = { beatMs: 400, beatsMissed: 3, sweepMs: 300, pollMs: 50, hookRetryS: 0 };
 
 const settings = v.parse(v.pipe(v.string(), v.parseJson(), Settings), process.env['FAULTS_SERVER']);
 let armed = settings.checkpoint;

@@ -3,7 +3,7 @@
  * (a browser) is said.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { findChromium } from '../browser/support/chromium.ts';
 
 function run(name: string, command: string, args: readonly string[]): boolean {
   console.log(`\n── ${name}`);
@@ -17,8 +17,7 @@ function run(name: string, command: string, args: readonly string[]): boolean {
 
 /** The browser suite, if there is a browser; without one it is said, so that nobody takes silence for success. */
 function runBrowserSuite(): boolean {
-  const chromium = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser'];
-  if (chromium.some((path) => path !== undefined && existsSync(path)))
+  if (findChromium() !== undefined)
     return run('browser', 'vitest', ['run', '--config', 'vitest.browser.config.ts']);
   console.log(
     '\n── browser: LEFT OUT, because no Chromium was found (apt-get install chromium, or set CHROMIUM)',
