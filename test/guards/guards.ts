@@ -256,7 +256,7 @@ const launch: readonly Guard[] = [
     text: "    '--disable-sigusr1',\n",
     instead: '',
     test: PROCESS,
-    only: 'opens no inspector',
+    only: 'has no environment',
   },
   {
     name: 'no disk',
@@ -338,7 +338,7 @@ const host: readonly Guard[] = [
     file: 'src/brokers/http/target.ts',
     text: "if (url.username !== '' || url.password !== '')",
     instead: 'if (url.username.length < 0)',
-    test: 'test/escape/http-address.test.ts',
+    test: 'test/escape/http-smuggling.test.ts',
     only: '',
   },
   {
