@@ -9,6 +9,8 @@ export default defineConfig({
   resolve: { alias: { bulkhead: fileURLToPath(new URL('sandbox/guest/index.ts', import.meta.url)) } },
   test: {
     include: ['test/browser/**/*.test.ts'],
+    // The demo prints its logins at each start.
+    silent: 'passed-only',
     pool: 'forks',
     maxWorkers: 2,
     // As in vitest.config.ts.

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Download, Page } from 'playwright-core';
+import { launchChromium } from './support/chromium.ts';
 import { HOSTILE, installHostile } from './support/hostile.ts';
 import { openSinkhole, type Sinkhole } from './support/sinkhole.ts';
 import { moduleFrame, type Person, useStage } from './support/stage.ts';
@@ -35,6 +36,16 @@ beforeEach(() => {
 
 const address = (page: string): string => `${stage().origin}${admin.home}/modules/Product/${HOSTILE}/${page}`;
 
+test('its origin is opaque twice over: by the panel’s iframe, and by the document’s own policy', async () => {
+  const document = admin.page.waitForResponse((response) => response.url().endsWith('/page/forms'));
+  await admin.page.goto(address('forms'));
+  const sandbox = await admin.page.getAttribute('iframe[data-module-frame]', 'sandbox');
+  expect(sandbox).toBe('allow-scripts allow-forms');
+  expect((await document).headers()['content-security-policy']).toMatch(
+    /^sandbox allow-scripts allow-forms; default-src 'none';/,
+  );
+});
+
 test('what is tried at once is refused, each attempt by name', async () => {
   await admin.page.goto(address('quiet'));
   const frame = await moduleFrame(admin.page);
@@ -51,6 +62,21 @@ test('what is tried at once is refused, each attempt by name', async () => {
     'ReferenceError',
   ]);
   expect(sinkhole.seen).toEqual([]);
+});
+
+test('where a browser knows no Connection-Allowlist, the content policy alone lets no request out', async () => {
+  const older = await launchChromium(['--disable-features=ConnectionAllowlists']);
+  const { page } = await stage().signIn('admin', { context: await older.newContext() });
+  await page.goto(address('quiet'));
+  const frame = await moduleFrame(page);
+  await page.waitForTimeout(QUIET_MS);
+  const tried = await frame.evaluate('tried');
+  const nested = await frame.evaluate('nested');
+  await older.close();
+  expect(tried).toEqual(REFUSED);
+  expect(nested).toEqual(['ReferenceError', 'ReferenceError']);
+  // A bare connection is what a browser opens for a navigation before it asks the policy.
+  expect(sinkhole.seen.filter((what) => what !== 'connection')).toEqual([]);
 });
 
 test('its style reaches nothing outside, and its own style works', async () => {

@@ -26,9 +26,9 @@ export function findChromium(): string | undefined {
 }
 
 /** @throws Error that says how to name one */
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined)
     throw new Error('No Chromium found: install one, or set CHROMIUM to its path.');
-  return chromium.launch({ executablePath, args: ARGS });
+  return chromium.launch({ executablePath, args: [...ARGS, ...more] });
 }
