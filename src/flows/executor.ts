@@ -275,8 +275,10 @@ class Executor implements Flows {
     end: StepEnd | undefined,
     checkpoint: string,
   ): Promise<void> {
+    let tries = 0;
     await insist(async () =>
       this.#deps.db.transaction().execute(async (trx) => {
+        tries += 1;
         const row = await trx
           .updateTable('flows')
           .set({ ...change, updated_at: sql<Date>`clock_timestamp()` })
@@ -285,8 +287,11 @@ class Executor implements Flows {
           .where('next_step', '=', flow.nextStep)
           .returning('id')
           .executeTakeFirst();
-        // A try before this one was written although its answer was lost; or another process has taken the flow over.
-        if (row === undefined) return;
+        if (row === undefined) {
+          // A try before this one was written, although its answer was lost.
+          if (tries > 1) return;
+          throw new Suspended('Another process has taken this over.');
+        }
         await end?.write(trx);
         await this.#deps.checkpoint?.(checkpoint);
       }),

