@@ -210,10 +210,18 @@ async function servicePage(
   return responseOf(results.at(-1));
 }
 
-/** A client uses what is active and running; whatever the reason why it is not, it is not theirs to know. @throws CONFLICT */
-function requireUsable(service: ServiceOfModule, installation: Installation, account: ModuleCaller): void {
+/** A service that is being made may be looked at, so that its client sees how far it is; it is used once it is active. */
+const READABLE: readonly ServiceStatus[] = ['pending', 'active'];
+
+/** Whatever the reason why a client may not, it is not theirs to know. @throws CONFLICT */
+function requireUsable(
+  service: ServiceOfModule,
+  installation: Installation,
+  { account, reads }: { readonly account: ModuleCaller; readonly reads: boolean },
+): void {
   if (account.kind !== 'client') return;
-  if (service.status !== 'active' || installation.pausedReason !== null)
+  const usable = reads ? READABLE.includes(service.status) : service.status === 'active';
+  if (!usable || installation.pausedReason !== null)
     throw new HostError('CONFLICT', 'This service cannot be used at the moment.');
 }
 
@@ -226,10 +234,10 @@ async function declaredTab(
   deps: ModuleCallsDeps,
   service: ServiceOfModule,
   tab: string,
-  account: ModuleCaller,
+  use: { readonly account: ModuleCaller; readonly reads: boolean },
 ): Promise<{ installation: Installation; template: string }> {
   const installation = await deps.installations.get(service.installationId);
-  requireUsable(service, installation, account);
+  requireUsable(service, installation, use);
   const found = installation.version.declaration.tabs.find((candidate) => candidate.key === tab);
   if (found === undefined) throw new HostError('NOT_FOUND', 'The module has no such tab.');
   return { installation, template: found.template };
@@ -240,7 +248,10 @@ async function clientTab(
   input: Parameters<ModuleCalls['clientTab']>[0],
 ): Promise<ModuleResponse> {
   const service = await readService(deps, input.serviceId);
-  const { installation, template } = await declaredTab(deps, service, input.tab, input.account);
+  const { installation, template } = await declaredTab(deps, service, input.tab, {
+    account: input.account,
+    reads: true,
+  });
   const variables = `variables_${input.tab}`;
   const render: ModuleCall = {
     target: { on: 'runtime' },
@@ -262,7 +273,10 @@ async function clientCall(
   input: Parameters<ModuleCalls['clientCall']>[0],
 ): Promise<ModuleResponse> {
   const service = await readService(deps, input.serviceId);
-  const { installation } = await declaredTab(deps, service, input.tab, input.account);
+  const { installation } = await declaredTab(deps, service, input.tab, {
+    account: input.account,
+    reads: input.request.method === 'GET',
+  });
   requireMayAct(input.account, input.request.method);
   const method = `controllerClient_${input.tab}${VERBS[input.request.method]}`;
   if (!installation.version.methods.has(method))

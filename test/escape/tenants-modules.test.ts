@@ -313,7 +313,7 @@ describe('a service', () => {
   const call = (serviceId: string, method: ModuleRequest['method'], account: ModuleCaller) =>
     host().a.panel.modules.clientCall({ serviceId, tab: 'general', request: requestOf(method), account });
 
-  it.each(['suspended', 'terminated', 'fraud', 'pending'])(
+  it.each(['suspended', 'terminated', 'cancelled', 'fraud', 'manual'])(
     'that is %s does nothing for its client any more',
     async (status) => {
       const { a } = host();
@@ -325,6 +325,17 @@ describe('a service', () => {
       ).toMatch(/^CONFLICT/);
     },
   );
+
+  it('that is being made is looked at by its client, and nothing else', async () => {
+    const { a } = host();
+    const serviceId = await make({ status: 'pending' });
+    const who = client(a.clientId);
+    expect(await refusal(() => call(serviceId, 'POST', who))).toMatch(/^CONFLICT/);
+    expect(await call(serviceId, 'GET', who)).toMatchObject({ kind: 'json', status: 200 });
+    expect(await a.panel.modules.clientTab({ serviceId, tab: 'general', account: who })).toMatchObject({
+      kind: 'html',
+    });
+  });
 
   it('is not worked on by an admin who may only look', async () => {
     const serviceId = await make({ status: 'active' });

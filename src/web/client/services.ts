@@ -90,14 +90,14 @@ async function serviceOf(panel: Panel, c: AccountContext) {
   return service;
 }
 
-/** What the page and its live part show: the tabs once the service can be used, else what it waits for. */
+/** What the page and its live part show: the tabs while the service is made or used, and what it waits for. */
 function shownService(
   c: AccountContext,
   service: Awaited<ReturnType<typeof serviceOf>>,
   wanted: string | undefined,
 ) {
   const declared = v.safeParse(v.pick(Declaration, ['tabs']), service.declaration);
-  const usable = service.status === 'active' && service.module_status === 'active';
+  const usable = ['pending', 'active'].includes(service.status) && service.module_status === 'active';
   const tabs = declared.success && usable ? declared.output.tabs : [];
   const tab = wanted === undefined ? tabs[0] : tabs.find(({ key }) => key === wanted);
   const home = `${c.get('tenantBase')}/services/${service.id}`;
