@@ -17,12 +17,6 @@ function run(name: string, command: string, args: readonly string[]): boolean {
 
 /** The browser suite, if there is a browser; without one it is said, so that nobody takes silence for success. */
 function runBrowserSuite(): boolean {
-  if (process.env['CI'] !== undefined) {
-    console.log(
-      '\n── browser: LEFT OUT in CI until its run time there is known (issue 3); run it with: npm run test:browser',
-    );
-    return true;
-  }
   if (findChromium() !== undefined)
     return run('browser', 'vitest', ['run', '--config', 'vitest.browser.config.ts']);
   console.log(
