@@ -24,6 +24,7 @@ import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createBreaker } from './catalog/breaker.ts';
 import { createInstallations, type Installation } from './catalog/installations.ts';
+import { createInstanceCases } from './catalog/instance-cases.ts';
 import { createInvoker, type Invoker } from './catalog/invoke.ts';
 import { lifecycleFlows } from './catalog/lifecycle.ts';
 import { createModuleCalls } from './catalog/module-calls.ts';
@@ -163,6 +164,7 @@ async function compose(
       onFault: (error) => log('error', 'a kill could not be counted', error),
     }),
     assetBase: assetBaseAt(options.publicUrl),
+    hookUrl: hookUrlAt(options.publicUrl),
   });
   const drainPools = async (names: { owner: string; login: string }): Promise<void> => {
     await Promise.all([pools.drain(names.owner), pools.drain(names.login)]);
@@ -301,6 +303,12 @@ function assetBaseAt(publicUrl: string): (installation: Installation) => string 
   return (installation) => `${base}/m/${installation.version.id}/assets/`;
 }
 
+/** Webhooks come to one place for all tenants: the unguessable part says whose they are. */
+function hookUrlAt(publicUrl: string): (hookId: string) => string {
+  const base = publicUrl.replace(/\/$/, '');
+  return (hookId) => `${base}/hooks/${hookId}`;
+}
+
 interface PanelParts {
   readonly options: BulkheadOptions;
   readonly databases: OpenDatabases;
@@ -324,6 +332,7 @@ function createPanel(parts: PanelParts): WebDeps {
     publicUrl: options.publicUrl,
     ...(options.clientAddress === undefined ? {} : { clientAddress: options.clientAddress }),
     auth,
+    instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
     billing: createBilling({ db, installations, invoker }),
     jobs: {

@@ -35,6 +35,12 @@ export interface InvocationContext {
     readonly data: Readonly<Record<string, unknown>>;
     readonly provision_data: Readonly<Record<string, unknown>>;
   } | null;
+  /** The set of settings this invocation is for; its module_data is made before anything else is called. */
+  readonly instance: { readonly uuid: string; readonly name: string } | null;
+  /** Where deliveries for the instance (else for the installation) are taken; null while the module is read. */
+  readonly webhook_url: string | null;
+  /** Where a gateway sends the client back to; null unless the invocation is about a client's payment. */
+  readonly pay: { readonly return_url: string; readonly cancel_url: string } | null;
   readonly task: { readonly uuid: string; readonly attempt: number } | null;
   /** The version the installation ran before, during update. */
   readonly from_version: string | null;

@@ -1,9 +1,21 @@
 /** The closed record of kinds. A new module type is a file in kinds/ and a line here. */
 import type { Kind } from './op.ts';
+import { notification } from './kinds/notification.ts';
+import { payment } from './kinds/payment.ts';
 import { plugin } from './kinds/plugin.ts';
 import { product } from './kinds/product.ts';
 
-export const kinds: Readonly<Record<string, Kind>> = { Product: product, Plugin: plugin };
+export const kinds: Readonly<Record<string, Kind>> = {
+  Product: product,
+  Plugin: plugin,
+  Payment: payment,
+  Notification: notification,
+};
+
+/** Whether modules of a type have instances: sets of settings, each with secrets and a webhook address of its own. */
+export function hasInstances(type: string): boolean {
+  return Object.hasOwn(kinds, type) && kinds[type]?.instances === true;
+}
 
 /** Methods that only the host may call: a task that named one would bypass a flow. */
 export const HOST_ONLY_METHODS: ReadonlySet<string> = new Set([

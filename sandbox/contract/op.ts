@@ -70,6 +70,8 @@ export interface MethodFamily {
 export interface Kind<T extends string = string, M extends Methods = Methods> {
   readonly type: T;
   readonly doc: string;
+  /** True where a tenant may have several sets of settings, each with secrets and a webhook address of its own. */
+  readonly instances: boolean;
   readonly methods: M;
   readonly families: readonly MethodFamily[];
 }

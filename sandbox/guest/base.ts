@@ -5,11 +5,15 @@
 import type { Kysely } from 'kysely';
 import type { ServiceAction } from '../contract/kinds/product.ts';
 import type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
+import type { Message } from '../contract/kinds/notification.ts';
+import type { InvoiceView } from '../contract/kinds/payment.ts';
 import type { OpInput, OpOutput } from '../contract/capabilities.ts';
 import { type Cache, createCache } from './cache.ts';
 import { createDb } from './db.ts';
 import type { Env } from './env.ts';
 import { createHttp, type Http } from './http.ts';
+import type { Reply } from './replies.ts';
+import { createSecrets, type Secrets } from './secrets.ts';
 import { createStep, type Step } from './step.ts';
 import { validate, type Validated } from './validate.ts';
 import type { Resources, ViewScope } from './view.ts';
@@ -116,6 +120,12 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
   readonly product_uuid: string | null;
   readonly service_uuid: string | null;
   readonly task_uuid: string | null;
+  /** The set of settings this call is for; null where it is about the module as a whole. */
+  readonly instance: Env['context']['instance'];
+  /** Where deliveries from outside are taken for this instance, else for this module. */
+  readonly webhook_url: string | null;
+  /** What getModuleData made of the instance's settings. */
+  module_data: Data = {};
   /** What getProductData made of the stored configuration. */
   product_data: Data;
   /** What getServiceData made of the order, with provision data over it. */
@@ -143,8 +153,15 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     this.product_uuid = context.product?.uuid ?? null;
     this.service_uuid = context.service?.uuid ?? null;
     this.task_uuid = context.task?.uuid ?? null;
+    this.instance = context.instance;
+    this.webhook_url = context.webhook_url;
     this.product_data = { ...context.product?.data };
     this.service_data = { ...context.service?.data, ...context.service?.provision_data };
+  }
+
+  /** Where a gateway sends the client back to; '' where the call is not about a client's payment. */
+  protected payUrl(which: 'return_url' | 'cancel_url'): string {
+    return this.#runtime.env.context.pay?.[which] ?? '';
   }
 
   #has(capability: string): boolean {
@@ -199,6 +216,11 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
 
   async decrypt(sealed: string): Promise<string> {
     return this.crypt.decryptString(sealed);
+  }
+
+  /** Computing with secrets, and storing one; none can be read. */
+  get secrets(): Secrets {
+    return this.#has('secrets') ? createSecrets(this.#runtime.env) : (undefined as never);
   }
 
   /** The handle of a secret: a text to join into a header, the URL or the body. Its value never comes here. */
@@ -388,4 +410,56 @@ export abstract class Product<Tables = Record<string, Record<string, unknown>>> 
     });
     return { status: 'success' };
   }
+}
+
+/** What getClientAreaHtml gets. */
+export interface PayData extends Data {
+  readonly invoice: InvoiceView;
+}
+export interface RefundAnswer {
+  status?: string;
+  success?: boolean;
+  /** The gateway's own number of the refund. */
+  transaction_id?: string;
+  message?: unknown;
+}
+
+/** A payment module. Amounts are integer minor units. */
+export abstract class Payment<Tables = Record<string, Record<string, unknown>>> extends Module<Tables> {
+  getModuleData(data: Data): Maybe<Data> {
+    return data;
+  }
+  getSettingsPage(_data: Data & { webhook_url: string }): Maybe<string> {
+    return '';
+  }
+  getClientAreaHtml(_data: PayData): Maybe<string | Reply> {
+    return '';
+  }
+  onPaymentSuccess(_payload: Data): Maybe<unknown> {
+    return { status: 'success' };
+  }
+  onPaymentFailed(_payload: Data): Maybe<unknown> {
+    return { status: 'success' };
+  }
+
+  /** Where the gateway sends the client back to after paying. */
+  getReturnUrl(): string {
+    return this.payUrl('return_url');
+  }
+
+  /** Where the gateway sends a client who gave up. */
+  getCancelUrl(): string {
+    return this.payUrl('cancel_url');
+  }
+}
+
+/** A module that carries messages. */
+export abstract class Notification<Tables = Record<string, Record<string, unknown>>> extends Module<Tables> {
+  getModuleData(data: Data): Maybe<Data> {
+    return data;
+  }
+  getSettingsPage(_data: Data): Maybe<string> {
+    return '';
+  }
+  abstract send(data: Message): Maybe<ActionAnswer>;
 }

@@ -161,9 +161,21 @@ async function run(runtime: Runtime, globals: WebGlobals, calls: readonly Module
       message: 'the entry file must export its class as default',
     });
   const instance = new Entry();
+  if (runtime.env.context.instance !== null) await readModuleData(instance, runtime.env.context.config);
   const results: unknown[] = [];
   for (const call of calls) results.push(await runCall(runtime, exports, instance, call));
   return results;
+}
+
+/** An instance's settings pass through the module's own getModuleData before anything else is called on it. */
+async function readModuleData(instance: Base, settings: Readonly<Record<string, unknown>>): Promise<void> {
+  const method: unknown = Reflect.get(instance, 'getModuleData');
+  if (typeof method !== 'function') return;
+  instance.module_data = { ...settings };
+  const made: unknown = await Reflect.apply(method, instance, [{ ...settings }]);
+  if (typeof made !== 'object' || made === null || Array.isArray(made))
+    throw new CapabilityError({ code: 'BAD_OUTPUT', message: 'getModuleData() must return an object.' });
+  instance.module_data = { ...made };
 }
 
 async function runCall(
@@ -199,6 +211,7 @@ async function runCall(
 /** What the host asks of the runtime rather than of the module's own methods. */
 async function runtimeCall(exports: ModuleExports, instance: Base, call: ModuleCall): Promise<unknown> {
   if (call.method === 'describe') return { value: describe(exports, instance) };
+  if (call.method === 'settingsPage') return settingsPage(instance);
   const [template, method] = call.args as [string, string | null];
   const variables =
     method === null
@@ -210,6 +223,14 @@ async function runtimeCall(exports: ModuleExports, instance: Base, call: ModuleC
   return toCallResult(instance.view(template, variables), true);
 }
 
+/** getSettingsPage() gets the data that getModuleData made, and the address to give to the other side. */
+async function settingsPage(instance: Base): Promise<unknown> {
+  const data = { ...instance.module_data, webhook_url: instance.webhook_url };
+  const method: unknown = Reflect.get(instance, 'getSettingsPage');
+  if (typeof method !== 'function') return toCallResult('', true);
+  return toCallResult(await (Reflect.apply(method, instance, [data]) as unknown), true);
+}
+
 /** A controller sees what the module's getProductData and getServiceData made. */
 function controllerFor(exports: ModuleExports, instance: Base, name: string): Base {
   const controllers = exports.controllers ?? {};
@@ -217,6 +238,7 @@ function controllerFor(exports: ModuleExports, instance: Base, name: string): Ba
   if (typeof Found !== 'function')
     throw new CapabilityError({ code: 'NO_METHOD', message: `The module has no controller ${name}.` });
   const controller = new Found();
+  controller.module_data = instance.module_data;
   controller.product_data = instance.product_data;
   controller.service_data = instance.service_data;
   return controller;

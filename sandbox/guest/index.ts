@@ -5,6 +5,8 @@
 import type {
   Controller as BaseController,
   Module as BaseModule,
+  Notification as BaseNotification,
+  Payment as BasePayment,
   Plugin as BasePlugin,
   Product as BaseProduct,
 } from './base.ts';
@@ -20,11 +22,19 @@ export declare abstract class Product<Tables = AnyTables> extends BaseProduct<Ta
 export declare abstract class Plugin<Tables = AnyTables> extends BasePlugin<Tables> {
   constructor();
 }
+export declare abstract class Payment<Tables = AnyTables> extends BasePayment<Tables> {
+  constructor();
+}
+export declare abstract class Notification<Tables = AnyTables> extends BaseNotification<Tables> {
+  constructor();
+}
 export declare abstract class Controller<Tables = AnyTables> extends BaseController<Tables> {
   constructor();
 }
 
-export type { ActionAnswer, Data, SaveAnswer, Tabs } from './base.ts';
+export type { ActionAnswer, Data, PayData, RefundAnswer, SaveAnswer, Tabs } from './base.ts';
+export type { Message } from '../contract/kinds/notification.ts';
+export type { InvoiceView } from '../contract/kinds/payment.ts';
 export type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
 export type { IncomingRequest } from './request.ts';
 export type { Reply } from './replies.ts';

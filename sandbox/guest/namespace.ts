@@ -3,7 +3,7 @@
  * needs no arguments; everything else is shared and frozen. `index.ts` is the same list for the type checker.
  */
 import { sql } from 'kysely';
-import { Controller, Module, Plugin, Product, type Runtime } from './base.ts';
+import { Controller, Module, Notification, Payment, Plugin, Product, type Runtime } from './base.ts';
 import { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError } from './errors.ts';
 import { abort, download, html, json, redirect, response } from './replies.ts';
 import { escapeHtml, stripTags, versionCompare } from './text.ts';
@@ -64,6 +64,12 @@ export function createNamespace(runtime: Runtime): object {
     },
     get Plugin() {
       return bind(Plugin);
+    },
+    get Payment() {
+      return bind(Payment);
+    },
+    get Notification() {
+      return bind(Notification);
     },
     get Controller() {
       return bind(Controller);

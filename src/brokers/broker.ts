@@ -12,8 +12,11 @@ import type {
 } from '../../sandbox/contract/capabilities.ts';
 import type { Grants } from '../../sandbox/contract/grant.ts';
 
-/** What the invocation is for; some ops are allowed in some only (DDL in lifecycle, steps in jobs). */
-export type Purpose = 'request' | 'job' | 'lifecycle' | 'declare';
+/**
+ * What the invocation is for; some ops are allowed in some only (DDL in lifecycle, steps in jobs, booking a payment in a delivery or a job).
+ * A delivery is a webhook's, or a client's who comes back from a gateway: it says that something happened elsewhere.
+ */
+export type Purpose = 'request' | 'delivery' | 'job' | 'lifecycle' | 'declare';
 
 /** A finished call worth a line in the timeline. */
 export interface RecordedCall {
@@ -32,6 +35,8 @@ export interface Scope {
   readonly method: string;
   readonly tenantId: string;
   readonly installationId: string;
+  /** The set of settings it runs with; null for the installation as a whole. */
+  readonly instanceId: string | null;
   readonly versionId: string;
   readonly moduleType: string;
   readonly moduleName: string;

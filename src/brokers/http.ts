@@ -127,7 +127,7 @@ export function createHttpBroker(deps: HttpBrokerDeps): Broker<'http'> {
           ...outcome,
         });
       try {
-        secrets = await deps.vault.open(scope.installationId);
+        secrets = await deps.vault.open(scope);
         const answer = await request(scope, input, grant, secrets);
         record({ status: answer.status });
         return answer;

@@ -32,7 +32,7 @@ export function createSecretsBroker({ vault }: SecretsBrokerDeps): Broker<'secre
   async function hmac(scope: Scope, grant: Grant<'secrets'>, input: HmacInput): Promise<Buffer> {
     checkGranted(scope, grant, input.name);
     if (!BASE64.test(input.base64)) throw new HostError('BAD_INPUT', 'secrets: the message must be base64.');
-    const { byHandle } = await vault.open(scope.installationId);
+    const { byHandle } = await vault.open(scope);
     const secret = [...byHandle.values()].find(({ name }) => name === input.name);
     if (secret === undefined)
       throw new HostError(
@@ -45,7 +45,7 @@ export function createSecretsBroker({ vault }: SecretsBrokerDeps): Broker<'secre
   return {
     async put(scope, { name, value }, grant) {
       checkGranted(scope, grant, name);
-      return { handle: await vault.put(scope.installationId, name, value) };
+      return { handle: await vault.put(scope, name, value) };
     },
     async hmac(scope, input, grant) {
       return { hex: (await hmac(scope, grant, input)).toString('hex') };

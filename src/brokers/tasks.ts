@@ -69,12 +69,30 @@ function runAtOf(input: AddInput, now: number): Date | undefined {
   return new Date(wanted);
 }
 
-function newTask(scope: Scope, input: AddInput, now: number): NewTask {
+/** @throws HostError NOT_FOUND for what is not an instance of the module's own installation */
+async function instanceFor(
+  db: Kysely<Tables>,
+  scope: Scope,
+  named: string | undefined,
+): Promise<string | null> {
+  if (named === undefined || named === scope.instanceId) return scope.instanceId;
+  const row = await db
+    .selectFrom('instances')
+    .select('id')
+    .where('id', '=', named)
+    .where('installation_id', '=', scope.installationId)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'tasks: there is no such instance of this module.');
+  return row.id;
+}
+
+function newTask(scope: Scope, input: AddInput, instanceId: string | null, now: number): NewTask {
   const runAt = runAtOf(input, now);
   return {
     id: randomUUID(),
     installationId: scope.installationId,
     serviceId: scope.serviceId,
+    instanceId,
     parentId: scope.taskId,
     method: input.method,
     params: input.params,
@@ -113,7 +131,7 @@ export function createTasksBroker({ db, now = Date.now }: TasksDeps): Broker<'ta
     add: async (scope, input, grant) => {
       refuseMethod(scope, input.method);
       refuseData(input);
-      const task = newTask(scope, input, now());
+      const task = newTask(scope, input, await instanceFor(db, scope, input.instance), now());
       refuseRate(scope, grant);
       scope.used('tasks.per_minute');
       if (scope.purpose === 'lifecycle') {

@@ -1,7 +1,7 @@
 /** What the guide's save and action methods return, read into the host's own shapes. */
 import * as v from 'valibot';
 import type { WireError } from '../../sandbox/contract/envelope.ts';
-import type { InvocationOutput } from '../../sandbox/contract/invocation.ts';
+import type { InvocationOutput, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import { ActionResult, FieldErrors, SaveResult } from '../../sandbox/contract/kinds/module.ts';
 
 export type FormErrors = Readonly<Record<string, readonly string[]>>;
@@ -13,6 +13,15 @@ type Result = InvocationOutput['results'][number] | undefined;
 
 export function valueOf(result: Result): unknown {
   return result !== undefined && 'value' in result ? result.value : undefined;
+}
+
+/** What a module answered to a request; a plain text is HTML, other plain values are JSON. */
+export function responseOf(result: Result): ModuleResponse {
+  if (result !== undefined && 'response' in result) return result.response;
+  const value = result?.value ?? null;
+  return typeof value === 'string'
+    ? { kind: 'html', status: 200, html: value }
+    : { kind: 'json', status: 200, body: value };
 }
 
 /** Errors by field may stand in `errors` or, as in the guide's examples, in `message`. */

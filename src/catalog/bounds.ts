@@ -33,6 +33,12 @@ const BY_PURPOSE: Readonly<
     cpuSoftMs: LIMITS.requestCpuSoftMs,
     narrowedBy: 'request_cpu_ms',
   },
+  delivery: {
+    wallMs: LIMITS.requestWallMs,
+    cpuHardMs: LIMITS.requestCpuHardMs,
+    cpuSoftMs: LIMITS.requestCpuSoftMs,
+    narrowedBy: 'request_cpu_ms',
+  },
   job: {
     wallMs: LIMITS.jobWallMs,
     cpuHardMs: LIMITS.jobCpuHardMs,

@@ -3,6 +3,7 @@ import type { Kysely, Transaction } from 'kysely';
 import semver from 'semver';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { hasInstances } from '../../sandbox/contract/kinds.ts';
 import { type Ask, grantsFrom } from '../../sandbox/contract/grant.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Flows } from '../flows/executor.ts';
@@ -355,12 +356,17 @@ async function unpause(deps: CatalogDeps, installationId: string): Promise<void>
   await deps.installations.changed(installationId);
 }
 
+/** Fields that are filled in for the installation: none where each instance has its own. */
+function ownFields({ type, manifest }: Version): Version['manifest']['settings'] {
+  return hasInstances(type) ? [] : manifest.settings;
+}
+
 async function settings(deps: CatalogDeps, installationId: string): Promise<FormView> {
   const [installation, secrets] = await Promise.all([
     deps.installations.get(installationId),
     deps.vault.handles(installationId),
   ]);
-  const fields = installation.version.manifest.settings;
+  const fields = ownFields(installation.version);
   return {
     fields,
     values: { ...installation.version.manifest.config, ...installation.settings },
@@ -373,7 +379,7 @@ async function saveSettings(
   input: Parameters<Catalog['saveSettings']>[0],
 ): Promise<FormResult> {
   const installation = await deps.installations.get(input.installationId);
-  const { values, secrets, errors } = checkFields(installation.version.manifest.settings, input.values);
+  const { values, secrets, errors } = checkFields(ownFields(installation.version), input.values);
   if (Object.keys(errors).length > 0) return { ok: false, errors };
   for (const [name, value] of Object.entries(secrets))
     await deps.vault.put(input.installationId, name, value);

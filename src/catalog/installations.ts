@@ -10,6 +10,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import { type Grants, grantsWithin } from '../../sandbox/contract/grant.ts';
 import type { HostSql } from '../database/connect.ts';
 import type { Tables } from '../database/tables.ts';
+import { type Instance, readInstance } from './instances.ts';
 import type { Version, Versions } from './versions.ts';
 import { remember } from './versions.ts';
 
@@ -28,6 +29,8 @@ export interface Installation {
   readonly granted: Grants;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly schemaName: string | null;
+  /** The unguessable part of the address of its webhook. */
+  readonly hookId: string;
   readonly tenant: {
     readonly id: string;
     readonly slug: string;
@@ -43,6 +46,8 @@ export interface Installation {
 export interface Installations {
   /** @throws HostError NOT_FOUND */
   get(installationId: string): Promise<Installation>;
+  /** One of an installation's sets of settings. @throws HostError NOT_FOUND */
+  instance(instanceId: string): Promise<Instance>;
   /** Says that an installation (or 'all') changed; other processes hear of it at once. */
   changed(installationId: string): Promise<void>;
   /** The same within a transaction: the others hear of it when that commits. Call `forget` then. */
@@ -62,9 +67,13 @@ export async function createInstallations(
 ): Promise<Installations> {
   const fresh = (): ((id: string) => Promise<Installation>) =>
     remember(KEPT, (id) => readInstallation(db, versions, id));
+  const freshInstances = (): ((id: string) => Promise<Instance>) =>
+    remember(KEPT, (id) => readInstance(db, id));
   let lookup = fresh();
+  let lookupInstance = freshInstances();
   const forget = (): void => {
     lookup = fresh();
+    lookupInstance = freshInstances();
   };
   const announce = async (executor: Kysely<Tables>, id: string): Promise<void> => {
     await sql`select pg_notify(${CHANNEL}, ${id})`.execute(executor);
@@ -74,6 +83,7 @@ export async function createInstallations(
   const listening = await listener.listen(CHANNEL, forget, forget);
   return {
     get: (id) => lookup(id),
+    instance: (id) => lookupInstance(id),
     changed: async (id) => {
       forget();
       await announce(db, id);
@@ -112,6 +122,7 @@ async function readInstallation(db: Kysely<Tables>, versions: Versions, id: stri
     granted,
     settings: v.parse(Settings, row.settings),
     schemaName: row.schema_name,
+    hookId: row.hook_id,
     tenant: {
       id: row.tenant_id,
       slug: row.slug,

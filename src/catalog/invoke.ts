@@ -19,6 +19,7 @@ import type { Vault } from '../secrets/vault.ts';
 import { boundsOf, heapMb } from './bounds.ts';
 import type { Breaker } from './breaker.ts';
 import type { Installation, Installations } from './installations.ts';
+import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
 import { openScope, type OpenScope } from './scope.ts';
@@ -29,6 +30,10 @@ export interface InvokeOptions {
   readonly purpose: Purpose;
   /** The calls in order; the last one is what the invocation is for, those before it prepare the instance. */
   readonly calls: readonly ModuleCall[];
+  /** The set of settings to run with, of a type that has them; its module_data is made before the calls. */
+  readonly instanceId?: string | null;
+  /** Where a gateway sends the client back to. */
+  readonly pay?: NonNullable<InvocationContext['pay']>;
   readonly serviceId?: string | null;
   readonly productId?: string | null;
   readonly task?: { readonly id: string; readonly attempt: number };
@@ -82,6 +87,8 @@ export interface InvokerDeps {
   readonly breaker: Breaker;
   /** Where a version's assets are served: ends in '/'. */
   readonly assetBase: (installation: Installation) => string;
+  /** The whole address of a webhook, by its unguessable part. */
+  readonly hookUrl: (hookId: string) => string;
 }
 
 const Json = v.record(v.string(), v.unknown());
@@ -124,13 +131,15 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
       ? current
       : asVersion(current, await deps.versions.get(options.versionId));
   checkState(installation, options);
-  const context = await buildContext(deps, installation, options);
+  const instance = await findInstance(deps, installation, options.instanceId);
+  const context = await buildContext(deps, installation, instance, options);
   const { wallMs, cpuSoftMs, limits } = boundsOf(options.purpose, installation.grants, options.wallMs);
   const ending = new AbortController();
   const opened = openScope(
     {
       invocationId: randomUUID(),
       installation,
+      instance,
       purpose: options.purpose,
       method: options.calls.at(-1)?.method ?? '',
       serviceId: options.serviceId ?? null,
@@ -256,14 +265,28 @@ function bill(
   }
 }
 
+/** Of this very installation: another's settings and secrets are never mixed in. @throws HostError NOT_FOUND */
+async function findInstance(
+  deps: InvokerDeps,
+  installation: Installation,
+  instanceId: string | null | undefined,
+): Promise<Instance | null> {
+  if (instanceId === null || instanceId === undefined) return null;
+  const instance = await deps.installations.instance(instanceId);
+  if (instance.installationId !== installation.id)
+    throw new HostError('NOT_FOUND', 'There is no such instance of this module.');
+  return instance;
+}
+
 async function buildContext(
   deps: InvokerDeps,
   installation: Installation,
+  instance: Instance | null,
   options: InvokeOptions,
 ): Promise<InvocationContext> {
   const { version, tenant } = installation;
   const [secrets, service] = await Promise.all([
-    deps.vault.handles(installation.id),
+    deps.vault.handles({ installationId: installation.id, instanceId: instance?.id ?? null }),
     readService(deps.db, installation, options.serviceId),
   ]);
   const product = await readProduct(deps.db, installation, options.productId ?? service?.productId);
@@ -276,7 +299,7 @@ async function buildContext(
     config: {
       ...version.manifest.config,
       ...defaults(version.manifest.settings),
-      ...installation.settings,
+      ...settingsOf(installation, instance),
       ...secrets,
     },
     secrets,
@@ -295,6 +318,9 @@ async function buildContext(
       service === undefined
         ? null
         : { uuid: service.uuid, data: service.data, provision_data: service.provisionData },
+    instance: instance === null ? null : { uuid: instance.id, name: instance.name },
+    webhook_url: deps.hookUrl(instance?.hookId ?? installation.hookId),
+    pay: options.pay ?? null,
     task: options.task === undefined ? null : { uuid: options.task.id, attempt: options.task.attempt },
     from_version: options.fromVersion ?? null,
     now: Date.now(),

@@ -6,21 +6,18 @@ import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { hostMatches, parseHostPattern, settingsReference } from '../../sandbox/contract/host-pattern.ts';
-import type {
-  InvocationOutput,
-  ModuleCall,
-  ModuleRequest,
-  ModuleResponse,
-} from '../../sandbox/contract/invocation.ts';
+import type { ModuleCall, ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { Route } from '../../sandbox/contract/kinds/module.ts';
 import { requirePermission as requirePanel } from '../auth/permissions.ts';
 import type { ServiceStatus } from '../billing/service-status.ts';
 import type { Tables } from '../database/tables.ts';
 import type { ModuleCaller, ModuleCalls } from '../web/deps.ts';
+import { responseOf } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import { InvocationFailed, type Invoked, type InvokeOptions, type Invoker } from './invoke.ts';
 import { onModule } from './products.ts';
 import type { Versions } from './versions.ts';
+import { webhook } from './webhooks.ts';
 
 export interface ModuleCallsDeps {
   readonly db: Kysely<Tables>;
@@ -41,14 +38,13 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
   return {
     adminPage: (input) => adminPage(deps, input),
     productPage: (input) => productPage(deps, input),
+    settingsPage: (input) => settingsPage(deps, input),
     servicePage: (input) => servicePage(deps, input),
     clientTab: (input) => clientTab(deps, input),
     clientCall: (input) => clientCall(deps, input),
     mayLeaveTo: async (installationId, url) => mayLeaveTo(await deps.installations.get(installationId), url),
     asset: async (versionId, path) => (await deps.versions.contents(versionId)).assets.get(path),
-    webhook: async () => {
-      throw new HostError('NOT_FOUND', 'There is no such webhook.');
-    },
+    webhook: (input) => webhook(deps, input),
   };
 }
 
@@ -135,14 +131,6 @@ function withRouteNames(response: ModuleResponse, routes: readonly Route[]): Mod
   return route === undefined ? response : { ...response, to: route.uri };
 }
 
-function responseOf(result: InvocationOutput['results'][number] | undefined): ModuleResponse {
-  if (result !== undefined && 'response' in result) return result.response;
-  const value = result?.value ?? null;
-  return typeof value === 'string'
-    ? { kind: 'html', status: 200, html: value }
-    : { kind: 'json', status: 200, body: value };
-}
-
 async function productPage(
   deps: ModuleCallsDeps,
   input: Parameters<ModuleCalls['productPage']>[0],
@@ -163,6 +151,21 @@ async function productPage(
     purpose: 'request',
     account: input.account,
     calls: [onModule('getProductData', stored.data), onModule('getProductPage')],
+  });
+  return responseOf(results.at(-1));
+}
+
+async function settingsPage(
+  deps: ModuleCallsDeps,
+  input: Parameters<ModuleCalls['settingsPage']>[0],
+): Promise<ModuleResponse> {
+  const instance = await deps.installations.instance(input.instanceId);
+  const { results } = await deps.invoker.invoke({
+    installationId: instance.installationId,
+    instanceId: instance.id,
+    purpose: 'request',
+    account: input.account,
+    calls: [{ target: { on: 'runtime' }, method: 'settingsPage', args: [] }],
   });
   return responseOf(results.at(-1));
 }

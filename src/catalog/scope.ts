@@ -1,11 +1,13 @@
 /** The scope of one invocation: identity for the brokers, and the list of what has to happen when the invocation ends. */
 import type { RecordedCall, Purpose, Scope } from '../brokers/broker.ts';
 import type { Installation } from './installations.ts';
+import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
 
 export interface ScopeInput {
   readonly invocationId: string;
   readonly installation: Installation;
+  readonly instance: Instance | null;
   readonly purpose: Purpose;
   readonly method: string;
   readonly serviceId: string | null;
@@ -36,12 +38,13 @@ export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
     method: input.method,
     tenantId: installation.tenant.id,
     installationId: installation.id,
+    instanceId: input.instance?.id ?? null,
     versionId: installation.version.id,
     moduleType: installation.version.type,
     moduleName: installation.version.name,
     schemaName: installation.schemaName,
     grants: installation.grants,
-    settings: installation.settings,
+    settings: settingsOf(installation, input.instance),
     egressAllow: installation.tenant.egressAllow,
     methods: installation.version.methods,
     serviceId: input.serviceId,

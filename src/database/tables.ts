@@ -102,6 +102,18 @@ export interface InstallationsTable {
   paused_reason: Nullable<string>;
   installed_at: Defaulted<Date>;
   previous_version_id: Nullable<string>;
+  hook_id: Defaulted<string>;
+}
+
+export interface InstancesTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  installation_id: string;
+  name: string;
+  settings: Defaulted<Json>;
+  hook_id: Defaulted<string>;
+  active: Defaulted<boolean>;
+  created_at: Defaulted<Date>;
 }
 
 export interface LogsTable {
@@ -207,6 +219,7 @@ export interface SecretsTable {
   ciphertext: Bytes;
   hosts: Defaulted<string[]>;
   updated_at: Defaulted<Date>;
+  instance_id: Nullable<string>;
 }
 
 export interface ServiceChangesTable {
@@ -326,6 +339,7 @@ export interface TasksTable {
   created_at: Defaulted<Date>;
   started_at: Nullable<Date>;
   finished_at: Nullable<Date>;
+  instance_id: Nullable<string>;
 }
 
 export interface TenantsTable {
@@ -368,6 +382,7 @@ export interface Tables {
   flows: FlowsTable;
   grant_use: GrantUseTable;
   installations: InstallationsTable;
+  instances: InstancesTable;
   logs: LogsTable;
   module_versions: ModuleVersionsTable;
   modules: ModulesTable;

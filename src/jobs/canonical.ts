@@ -19,14 +19,17 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(sorted(value));
 }
 
-/** The key by which two tasks of one installation are duplicates (contract §3). */
+/** The key by which two tasks of one installation are duplicates (contract §3); those of two instances never are. */
 export function dedupeKey(task: {
   readonly method: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly tags: readonly string[];
+  readonly instanceId?: string | null | undefined;
 }): string {
   const tags = [...new Set(task.tags)].toSorted();
   return createHash('sha256')
-    .update(canonicalJson([task.method, task.params, tags]))
+    .update(
+      canonicalJson([task.method, task.params, tags, ...(task.instanceId == null ? [] : [task.instanceId])]),
+    )
     .digest('hex');
 }

@@ -23,6 +23,8 @@ export interface NewTask {
   readonly params?: Readonly<Record<string, unknown>>;
   readonly tags?: readonly string[];
   readonly serviceId?: string | null;
+  /** The set of settings it is to run with. */
+  readonly instanceId?: string | null;
   /** The task whose run adds this one. */
   readonly parentId?: string | null;
   readonly tries?: number;
@@ -103,6 +105,7 @@ async function insertRow(
       tenant_id: places.tenantId,
       installation_id: task.installationId,
       service_id: task.serviceId ?? null,
+      instance_id: task.instanceId ?? null,
       parent_id: task.parentId ?? null,
       method: task.method,
       params: task.params ?? {},
@@ -121,7 +124,8 @@ async function insertRow(
 
 async function enqueueLocked(trx: Trx, task: NewTask, places: Places): Promise<Enqueued> {
   const id = task.id ?? randomUUID();
-  const key = dedupeKey({ method: task.method, params: task.params ?? {}, tags: task.tags ?? [] });
+  const { method, params = {}, tags = [], instanceId } = task;
+  const key = dedupeKey({ method, params, tags, instanceId });
   const { now } = places;
   const runAt = task.runAt ?? now;
   if (await readdsItself(trx, task, key)) {

@@ -58,6 +58,7 @@ async function runTask(
     installationId: task.installationId,
     purpose: 'job',
     serviceId: task.serviceId,
+    instanceId: task.instanceId,
     task: { id: task.id, attempt },
     calls: [...prepared.calls, onModule(task.method, task.params)],
     wallMs: task.timeoutS * 1_000,

@@ -17,6 +17,8 @@ export interface Task {
   readonly tenantId: string;
   readonly installationId: string;
   readonly serviceId: string | null;
+  /** The set of settings it runs with. */
+  readonly instanceId: string | null;
   readonly parentId: string | null;
   readonly method: string;
   readonly params: Readonly<Record<string, unknown>>;
@@ -63,6 +65,7 @@ export function taskFrom(row: Selectable<TasksTable>): Task {
     tenantId: row.tenant_id,
     installationId: row.installation_id,
     serviceId: row.service_id,
+    instanceId: row.instance_id,
     parentId: row.parent_id,
     method: row.method,
     params: v.parse(Params, row.params),

@@ -3,7 +3,7 @@
  * name. Brokers ask here; nothing else reads that table. Opened secrets are kept in memory for some seconds, since each HTTP request
  * needs them for redaction.
  */
-import type { Kysely } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
@@ -27,6 +27,12 @@ export interface Secret {
   readonly hosts: readonly string[];
 }
 
+/** Whose secrets: an installation's as a whole, or those of one of its instances. A scope is one too. */
+export interface SecretOwner {
+  readonly installationId: string;
+  readonly instanceId: string | null;
+}
+
 /** What an installation has: its secrets by handle and the redactor for all of them. */
 export interface OpenSecrets {
   readonly byHandle: ReadonlyMap<string, Secret>;
@@ -44,7 +50,18 @@ interface Kept {
   readonly secrets: Promise<OpenSecrets>;
 }
 
-const context = (installationId: string, name: string): string => `${installationId}\0${name}`;
+const context = ({ installationId, instanceId }: SecretOwner, name: string): string =>
+  instanceId === null ? `${installationId}\0${name}` : `${installationId}\0${instanceId}\0${name}`;
+
+const keptKey = ({ installationId, instanceId }: SecretOwner): string =>
+  `${installationId}/${instanceId ?? ''}`;
+
+type Owner = string | SecretOwner;
+
+/** An id alone means the installation as a whole. */
+function ownerOf(owner: Owner): SecretOwner {
+  return typeof owner === 'string' ? { installationId: owner, instanceId: null } : owner;
+}
 
 export class Vault {
   readonly #db: Kysely<Tables>;
@@ -64,66 +81,70 @@ export class Vault {
    * @returns the handle
    * @throws HostError BAD_INPUT for a value too short to be recognised in answers; LIMIT
    */
-  async put(
-    installationId: string,
-    name: string,
-    value: string,
-    hosts: readonly string[] = [],
-  ): Promise<string> {
+  async put(whose: Owner, name: string, value: string, hosts: readonly string[] = []): Promise<string> {
+    const owner = ownerOf(whose);
     if (value.length < SECRET_MIN_CHARACTERS)
       throw new HostError(
         'BAD_INPUT',
         `secrets: ${name} needs at least ${SECRET_MIN_CHARACTERS} characters.`,
       );
-    await this.#checkRoom(installationId, name);
-    const ciphertext = this.#keyring.seal(
-      'secret',
-      context(installationId, name),
-      Buffer.from(value, 'utf8'),
-    );
+    await this.#checkRoom(owner, name);
+    const ciphertext = this.#keyring.seal('secret', context(owner, name), Buffer.from(value, 'utf8'));
     const change = { ciphertext, hosts: [...hosts], updated_at: new Date() };
     const row = await this.#db
       .insertInto('secrets')
-      .values({ installation_id: installationId, name, handle: newHandle(), ...change })
-      .onConflict((conflict) => conflict.columns(['installation_id', 'name']).doUpdateSet(change))
+      .values({
+        installation_id: owner.installationId,
+        instance_id: owner.instanceId,
+        name,
+        handle: newHandle(),
+        ...change,
+      })
+      .onConflict((conflict) =>
+        conflict.columns(['installation_id', 'instance_id', 'name']).doUpdateSet(change),
+      )
       .returning('handle')
       .executeTakeFirstOrThrow();
-    this.forget(installationId);
+    this.forget(owner.installationId);
     return row.handle;
   }
 
-  async remove(installationId: string, name: string): Promise<void> {
+  async remove(whose: Owner, name: string): Promise<void> {
+    const { installationId, instanceId } = ownerOf(whose);
     await this.#db
       .deleteFrom('secrets')
       .where('installation_id', '=', installationId)
+      .where('instance_id', 'is not distinct from', instanceId)
       .where('name', '=', name)
       .execute();
     this.forget(installationId);
   }
 
   /** Name → handle: what InvocationContext.secrets holds. */
-  async handles(installationId: string): Promise<Readonly<Record<string, string>>> {
-    const { byHandle } = await this.open(installationId);
+  async handles(whose: Owner): Promise<Readonly<Record<string, string>>> {
+    const { byHandle } = await this.open(whose);
     return Object.fromEntries([...byHandle.values()].map(({ name, handle }) => [name, handle]));
   }
 
-  /** Every secret of an installation, opened. */
-  async open(installationId: string): Promise<OpenSecrets> {
-    const kept = this.#kept.get(installationId);
+  /** Every secret of an installation, opened; with an instance those of that one as well, which go before equal names of the whole. */
+  async open(whose: Owner): Promise<OpenSecrets> {
+    const owner = ownerOf(whose);
+    const key = keptKey(owner);
+    const kept = this.#kept.get(key);
     if (kept !== undefined && this.#now() - kept.at < KEPT_MS) return kept.secrets;
-    const entry: Kept = { at: this.#now(), secrets: this.#read(installationId) };
-    this.#keep(installationId, entry);
+    const entry: Kept = { at: this.#now(), secrets: this.#read(owner) };
+    this.#keep(key, entry);
     try {
       return await entry.secrets;
     } catch (error) {
-      if (this.#kept.get(installationId) === entry) this.forget(installationId);
+      if (this.#kept.get(key) === entry) this.#kept.delete(key);
       throw error;
     }
   }
 
   /** Drops what is kept in memory; to be called when another process says that it changed. */
   forget(installationId: string): void {
-    this.#kept.delete(installationId);
+    for (const key of this.#kept.keys()) if (key.startsWith(`${installationId}/`)) this.#kept.delete(key);
   }
 
   /** Seals again what is under an older master key. @returns how many were sealed again */
@@ -133,7 +154,7 @@ export class Vault {
     for (;;) {
       const rows = await this.#db
         .selectFrom('secrets')
-        .select(['id', 'installation_id', 'name', 'ciphertext'])
+        .select(['id', 'installation_id', 'instance_id', 'name', 'ciphertext'])
         .where('id', '>', after)
         .orderBy('id')
         .limit(ROTATE_ROWS)
@@ -141,7 +162,8 @@ export class Vault {
       for (const row of rows) {
         after = row.id;
         if (this.#keyring.isCurrent(row.ciphertext)) continue;
-        const where = context(row.installation_id, row.name);
+        const owner = { installationId: row.installation_id, instanceId: row.instance_id };
+        const where = context(owner, row.name);
         const plain = this.#keyring.open('secret', where, row.ciphertext);
         // Only if it is still what was read: a value put meanwhile is under the current key already.
         await this.#db
@@ -157,43 +179,50 @@ export class Vault {
   }
 
   /** Counts rows, not opened values: what can no longer be opened must still be replaceable. */
-  async #checkRoom(installationId: string, name: string): Promise<void> {
+  async #checkRoom({ installationId, instanceId }: SecretOwner, name: string): Promise<void> {
     const rows = await this.#db
       .selectFrom('secrets')
       .select('name')
       .where('installation_id', '=', installationId)
+      .where('instance_id', 'is not distinct from', instanceId)
       .execute();
     if (rows.length >= SECRETS_PER_INSTALLATION && !rows.some((row) => row.name === name))
-      throw new HostError('LIMIT', `secrets: at most ${SECRETS_PER_INSTALLATION} for one installation.`);
+      throw new HostError(
+        'LIMIT',
+        `secrets: at most ${SECRETS_PER_INSTALLATION} for one installation or instance.`,
+      );
   }
 
   /** @throws HostError CONFLICT if the master key is another or the row is not this installation's */
-  #openValue(installationId: string, name: string, ciphertext: Uint8Array): string {
+  #openValue(owner: SecretOwner, name: string, ciphertext: Uint8Array): string {
     try {
-      return this.#keyring.open('secret', context(installationId, name), ciphertext).toString('utf8');
+      return this.#keyring.open('secret', context(owner, name), ciphertext).toString('utf8');
     } catch (cause) {
       const text = `secrets: ${name} cannot be opened with the present master key; enter it again, or restore the key.`;
       throw new HostError('CONFLICT', text, { cause });
     }
   }
 
-  #keep(installationId: string, entry: Kept): void {
-    this.#kept.delete(installationId);
-    this.#kept.set(installationId, entry);
+  #keep(key: string, entry: Kept): void {
+    this.#kept.delete(key);
+    this.#kept.set(key, entry);
     const oldest = this.#kept.keys().next();
     if (this.#kept.size > KEPT_INSTALLATIONS && oldest.done !== true) this.#kept.delete(oldest.value);
   }
 
-  async #read(installationId: string): Promise<OpenSecrets> {
+  async #read({ installationId, instanceId }: SecretOwner): Promise<OpenSecrets> {
     const rows = await this.#db
       .selectFrom('secrets')
-      .select(['name', 'handle', 'ciphertext', 'hosts'])
+      .select(['name', 'handle', 'ciphertext', 'hosts', 'instance_id'])
       .where('installation_id', '=', installationId)
+      .where((e) => e.or([e('instance_id', 'is', null), e('instance_id', '=', instanceId)]))
+      .orderBy(sql`instance_id nulls first`)
       .execute();
-    const opened = rows.map(({ name, handle, ciphertext, hosts }): Secret => ({
+    const byName = new Map(rows.map((row) => [row.name, row]));
+    const opened = [...byName.values()].map(({ name, handle, ciphertext, hosts, instance_id }): Secret => ({
       name,
       handle,
-      value: this.#openValue(installationId, name, ciphertext),
+      value: this.#openValue({ installationId, instanceId: instance_id }, name, ciphertext),
       hosts,
     }));
     return {

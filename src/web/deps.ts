@@ -25,6 +25,7 @@ export interface WebDeps {
   readonly clientAddress?: (request: Request) => string | undefined;
   readonly auth: Auth;
   readonly catalog: Catalog;
+  readonly instances: InstanceCases;
   readonly billing: Billing;
   readonly jobs: Jobs;
   readonly modules: ModuleCalls;
@@ -178,6 +179,35 @@ export interface Catalog {
   }): Promise<FormResult<{ productId: string }>>;
 }
 
+/** Sets of settings of one installation, of a type that has them (Payment, Notification). */
+export interface InstanceCases {
+  create(input: {
+    installationId: string;
+    name: string;
+    accountId: string;
+  }): Promise<FormResult<{ instanceId: string }>>;
+  rename(input: { instanceId: string; name: string; accountId: string }): Promise<FormResult>;
+  /** Whether it is offered. Deliveries for what was begun before are taken all the same. */
+  setActive(input: { instanceId: string; active: boolean; accountId: string }): Promise<void>;
+  /** For good, with its secrets and its webhook address. @throws CONFLICT if payments came through it */
+  remove(instanceId: string, accountId: string): Promise<void>;
+  /** Its typed fields, or the module's own page for its frame. */
+  form(instanceId: string): Promise<InstanceForm>;
+  /** An empty secret leaves the stored one as it is. */
+  save(input: {
+    instanceId: string;
+    values: Readonly<Record<string, unknown>>;
+    accountId: string;
+  }): Promise<FormResult>;
+}
+
+export type InstanceForm = FormView & {
+  /** To be given to the other side; null if the module takes no deliveries. */
+  readonly webhookUrl: string | null;
+  /** True where the module draws its settings itself: getSettingsPage(). */
+  readonly html: boolean;
+};
+
 export type ProductForm =
   | ({ readonly kind: 'fields' } & FormView)
   /** getProductPage()'s HTML; its inputs are `product_data[key]` or plain keys, collected by the frame kit on save. */
@@ -239,6 +269,8 @@ export interface ModuleCalls {
     productId: string | null;
     account: ModuleCaller;
   }): Promise<ModuleResponse>;
+  /** getSettingsPage() of an instance, for its frame. */
+  settingsPage(input: { instanceId: string; account: ModuleCaller }): Promise<ModuleResponse>;
   /** getServicePage() of a service, for the admin's page of it. */
   servicePage(input: { serviceId: string; account: ModuleCaller }): Promise<ModuleResponse>;
   /** One tab of a service, rendered with variables_{tab}(). @throws NOT_FOUND for a tab that is not declared */

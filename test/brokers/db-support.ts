@@ -82,6 +82,7 @@ export class ModulesFixture {
       method: options.method ?? 'anything',
       tenantId: randomUUID(),
       installationId: installation.id,
+      instanceId: null,
       versionId: randomUUID(),
       moduleType: 'Plugin',
       moduleName: 'Tested',

@@ -37,6 +37,7 @@ export function testScope(changes: Partial<Scope> = {}): TestScope {
     method: 'test',
     tenantId: 't1',
     installationId: 'inst1',
+    instanceId: null,
     versionId: 'v1',
     moduleType: 'Plugin',
     moduleName: 'Test',

@@ -28,6 +28,7 @@ export function scopeOf(
     moduleName: 'Fixture',
     schemaName: null,
     grants: {},
+    instanceId: null,
     settings: {},
     egressAllow: [],
     methods: new Set(['syncJob', 'checkJob', 'activate', 'createCallback']),

@@ -14,7 +14,7 @@ export interface Publisher {
 
 export interface ModuleSource {
   readonly name: string;
-  readonly type?: 'Product' | 'Plugin';
+  readonly type?: 'Product' | 'Plugin' | 'Payment' | 'Notification';
   readonly version?: string;
   /** The body of the module's class. */
   readonly members?: string;

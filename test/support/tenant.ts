@@ -159,6 +159,31 @@ export class Tenant {
     return installationId;
   }
 
+  /** Installs, grants all, enables, and makes one set of settings. @returns the instance's id */
+  async installedWithInstance(name: string, settings: Values = {}, how: GrantHow = {}): Promise<string> {
+    await this.install(name);
+    await this.grant(name, how);
+    await this.enable(name);
+    return this.newInstance(name, 'Main', settings);
+  }
+
+  async newInstance(module: string, name: string, settings: Values = {}): Promise<string> {
+    const installationId = await this.installationId(module);
+    const { instances } = this.panel;
+    const made = await instances.create({ installationId, name, accountId: this.adminId });
+    if (!made.ok) throw new Error(JSON.stringify(made));
+    const { instanceId } = made;
+    const saved = await instances.save({ instanceId, values: settings, accountId: this.adminId });
+    if (!saved.ok) throw new Error(`settings were refused: ${JSON.stringify(saved)}`);
+    return instanceId;
+  }
+
+  /** The path below the panel at which an instance's deliveries are taken. */
+  async hook(instanceId: string): Promise<string> {
+    const { webhookUrl } = await this.panel.instances.form(instanceId);
+    return new URL(webhookUrl ?? '').pathname;
+  }
+
   /** Tables of the installation's schema with their owners, as the modules' database has them. */
   async tables(name: string): Promise<{ schema: string; table: string; owner: string }[]> {
     const { schema_name: schema } = await this.installation(name);

@@ -27,6 +27,8 @@ export const TaskRequest = v.object({
   method: v.pipe(v.string(), v.regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/)),
   params: v.optional(v.record(v.string(), v.unknown()), {}),
   tags: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(100))), v.maxLength(LIMITS.taskTags)), []),
+  /** The instance to run with; the one this call runs with if absent. */
+  instance: v.optional(v.pipe(v.string(), v.uuid())),
   ...JobOptions.entries,
   /** Seconds from now; or run_at as an ISO instant. */
   delay: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(31_536_000))),

@@ -5,6 +5,7 @@ import { moduleMethods } from './module.ts';
 export const plugin = kind({
   type: 'Plugin',
   doc: 'Extends the panel: pages, jobs, schedules, event handlers.',
+  instances: false,
   families: [],
   methods: { ...moduleMethods },
 });

@@ -52,6 +52,7 @@ const families: readonly MethodFamily[] = [
 export const product = kind({
   type: 'Product',
   doc: 'Provisions and manages what clients order.',
+  instances: false,
   families,
   methods: {
     ...moduleMethods,

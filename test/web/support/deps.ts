@@ -280,6 +280,36 @@ export function testDeps(
           : { ok: true, productId: seeded.productId };
       },
     },
+    instances: {
+      create: async (input) => {
+        note('createInstance', input);
+        return input.name === 'Taken'
+          ? { ok: false, errors: { name: ['Another one of this module has this name.'] } }
+          : { ok: true, instanceId: seeded.instanceId };
+      },
+      rename: async (input) => {
+        note('renameInstance', input);
+        return { ok: true };
+      },
+      setActive: async (input) => note('setActive', input),
+      remove: async (id) => note('removeInstance', id),
+      form: async () => ({
+        fields: [
+          field('publishable', 'Publishable key', 'text'),
+          field('secret_key', 'Secret key', 'secret'),
+        ],
+        values: { publishable: 'pk_test_1' },
+        secretsSet: ['secret_key'],
+        webhookUrl: 'https://panel.example/hooks/0123456789abcdef0123456789abcdef',
+        html: false,
+      }),
+      save: async (input) => {
+        note('saveInstance', input);
+        return input.values['publishable'] === 'bad'
+          ? { ok: false, errors: { publishable: ['This is no key.'] } }
+          : { ok: true };
+      },
+    },
     billing: {
       orderForm: async () => form,
       order: async (input) => {
@@ -300,6 +330,7 @@ export function testDeps(
     modules: {
       adminPage: answered('adminPage'),
       productPage: answered('productPage'),
+      settingsPage: answered('settingsPage'),
       servicePage: answered('servicePage'),
       clientTab: answered('clientTab'),
       clientCall: answered('clientCall'),

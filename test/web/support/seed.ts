@@ -20,6 +20,10 @@ export interface Seeded {
   readonly versionId: string;
   readonly installationId: string;
   readonly otherInstallationId: string;
+  /** Of a payment module, with two sets of settings. */
+  readonly paymentInstallationId: string;
+  readonly instanceId: string;
+  readonly otherInstanceId: string;
   readonly productId: string;
   readonly serviceId: string;
   readonly otherServiceId: string;
@@ -225,6 +229,25 @@ export async function seed(db: Kysely<Tables>, now: () => number): Promise<Seede
     .where('id', '=', third.id)
     .execute();
   const otherInstallation = await install(other.id, vps, 'active');
+  const gateway = await module(
+    db,
+    'Stripe',
+    'Payment',
+    'Stripe',
+    'fab fa-stripe-s',
+    'Takes card payments on Stripe’s own page.',
+  );
+  const payment = await install(tenant.id, gateway, 'active');
+  const otherPayment = await install(other.id, gateway, 'active');
+  const instanceOf = (tenantId: string, installationId: string, name: string, active: boolean) =>
+    db
+      .insertInto('instances')
+      .values({ tenant_id: tenantId, installation_id: installationId, name, active })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+  const instance = await instanceOf(tenant.id, payment.id, 'Cards, EUR', true);
+  await instanceOf(tenant.id, payment.id, 'Cards, USD', false);
+  const otherInstance = await instanceOf(other.id, otherPayment.id, 'Cards', true);
   const product = await db
     .insertInto('products')
     .values({
@@ -300,6 +323,9 @@ export async function seed(db: Kysely<Tables>, now: () => number): Promise<Seede
     ...vps,
     installationId: installation.id,
     otherInstallationId: otherInstallation.id,
+    paymentInstallationId: payment.id,
+    instanceId: instance.id,
+    otherInstanceId: otherInstance.id,
     productId: product.id,
     serviceId: service.id,
     otherServiceId: otherService.id,
