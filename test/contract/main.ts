@@ -54,19 +54,12 @@ function namingFiles(): Map<string, string[]> {
 }
 
 function runTests(files: readonly string[]): Output {
+  if (files.length === 0) return { testResults: [] };
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-contract-'));
   try {
     const output = join(folder, 'report.json');
-    const args = [
-      'run',
-      ...files,
-      '-t',
-      NAMES_ROWS,
-      '--reporter=json',
-      '--reporter=dot',
-      `--outputFile=${output}`,
-    ];
-    spawnSync('vitest', args, { cwd: ROOT, stdio: ['ignore', 2, 'inherit'] });
+    const args = ['run', ...files, '-t', NAMES_ROWS, '--reporter=json', `--outputFile=${output}`];
+    spawnSync('vitest', args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
     if (!existsSync(output)) throw new Error('vitest gave no report');
     return v.parse(Output, JSON.parse(readFileSync(output, 'utf8')));
   } finally {

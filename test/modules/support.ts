@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
-import { connectHost } from '../../src/database/connect.ts';
+import { connectHost, type HostConnection } from '../../src/database/connect.ts';
 import { formatEndpoint, type PgEndpoint } from '../../src/database/endpoint.ts';
 import { spawnFakeCloud, type FakeCloud } from '../../src/fakecloud/spawn.ts';
 import { createBulkhead, type Bulkhead } from '../../src/host.ts';
@@ -33,6 +33,8 @@ export interface Installed {
   readonly client: ModuleCaller;
   /** Rows of a table of the module, as PostgreSQL's superuser sees them: what is really stored. */
   stored(table: string): Promise<Record<string, unknown>[]>;
+  /** Does something to the modules' database as PostgreSQL's superuser. */
+  asSuperuser(work: (sql: HostConnection['sql']) => Promise<unknown>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -150,6 +152,10 @@ export async function install(
     admin: { id: adminId, kind: 'admin', permissions: ['*'] },
     client: { id: clientId, kind: 'client', permissions: [] },
     stored: (table) => storedRows(modules.admin, table),
+    asSuperuser: async (work) => {
+      await using superuser = connectHost(modules.admin, { max: 1 });
+      await work(superuser.sql);
+    },
     close: () => kept.disposeAsync(),
   };
 }
