@@ -89,6 +89,19 @@ export function typedValues(fields: readonly Field[], form: RawForm): Record<str
   return values;
 }
 
+/** What the frame of a module's own page hands over: its inputs by name. */
+const FrameData = v.record(v.string(), v.union([v.string(), v.array(v.string())]));
+
+/** What the module's own page in the frame was filled in with. @throws BAD_INPUT */
+export function frameData(form: RawForm): Record<string, unknown> {
+  const text = form['frame_data'];
+  if (typeof text !== 'string' || text === '') return {};
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), FrameData), text);
+  if (!parsed.success)
+    throw new HostError('BAD_INPUT', 'The module’s page sent what cannot be read. Open the page anew.');
+  return parsed.output;
+}
+
 /** An amount as people type it ('12', '12.50', '12,50') in minor units; undefined if it is none. */
 export function minorUnits(text: string, currency: string): number | undefined {
   const digits =

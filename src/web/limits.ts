@@ -19,6 +19,8 @@ export const WEB_LIMITS = Object.freeze({
   /** Webhook deliveries a minute, by endpoint and by address. */
   hooksPerMinute: 600,
   hookEntries: 10_000,
+  /** What a module may answer to a delivery. */
+  hookAnswerBytes: 64 * 1024,
   /** Compressible files below this are sent as they are. */
   compressFromBytes: 1_024,
 });

@@ -41,8 +41,7 @@ const PLUGIN: ModuleSource = {
   name: 'Listener',
   type: 'Plugin',
   members: `
-    apiWebhookPost(request) { return json({ got: request.all(), bytes: request.rawBody.length, url: this.webhook_url }, 202); }
-    big() { return 1; }
+    apiWebhookPost(request) { if (request.input('big')) return 'x'.repeat(100_000); return json({ got: request.all(), bytes: request.rawBody.length, url: this.webhook_url }, 202); }
   `,
   prelude: `import { json } from 'bulkhead';`,
 };
@@ -198,6 +197,9 @@ test('a module of any type takes deliveries at an address of its own (A20)', asy
     bytes: 17,
     url: `http://127.0.0.1:4300/hooks/${hookId}`,
   });
+  const big = await post(`/hooks/${hookId}`, '{"big":true}');
+  expect(big.status).toBe(502);
+  expect((await big.text()).length).toBeLessThan(200);
   const read = new Request(`http://127.0.0.1:4300/hooks/${hookId}`);
   expect((await host().bulkhead.app.fetch(read)).status).toBe(404);
   const installationId = await host().a.installationId('Listener');

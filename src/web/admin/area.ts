@@ -9,6 +9,7 @@ import { signInPages } from '../sign-in-pages.ts';
 import { clientsPages } from './clients.ts';
 import { consentPages } from './consent.ts';
 import { dashboardPage } from './dashboard.ts';
+import { instancePages } from './instances.ts';
 import { logsPage } from './logs.ts';
 import { moduleWebPages } from './module-web.ts';
 import { modulePages } from './module.ts';
@@ -44,6 +45,7 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     modulesPage,
     modulePages,
     consentPages,
+    instancePages,
     moduleWebPages,
     storePages,
     tasksPage,

@@ -1,5 +1,6 @@
 /** What every page of one installation shows above its own part: the module's name, state and tabs. */
 import * as v from 'valibot';
+import { hasInstances } from '../../../sandbox/contract/kinds.ts';
 import type { AccountContext } from '../env.ts';
 import { may, type InstallationRow } from '../need.ts';
 import type { PageData } from '../panel.ts';
@@ -10,7 +11,14 @@ const Shown = v.object({
   icon: v.fallback(v.string(), 'fas fa-puzzle-piece'),
 });
 
-export type InstallationTab = 'overview' | 'permissions' | 'settings' | 'tasks' | 'logs' | 'danger';
+export type InstallationTab =
+  | 'overview'
+  | 'permissions'
+  | 'settings'
+  | 'instances'
+  | 'tasks'
+  | 'logs'
+  | 'danger';
 
 const TABS: readonly {
   readonly key: InstallationTab;
@@ -21,6 +29,7 @@ const TABS: readonly {
   { key: 'overview', title: 'Overview', icon: 'fas fa-circle-info', manage: false },
   { key: 'permissions', title: 'Permissions', icon: 'fas fa-user-shield', manage: true },
   { key: 'settings', title: 'Settings', icon: 'fas fa-sliders', manage: true },
+  { key: 'instances', title: 'Accounts', icon: 'fas fa-plug', manage: true },
   { key: 'tasks', title: 'Tasks', icon: 'fas fa-list-check', manage: false },
   { key: 'logs', title: 'Logs', icon: 'fas fa-scroll', manage: false },
   { key: 'danger', title: 'Danger zone', icon: 'fas fa-triangle-exclamation', manage: true },
@@ -32,17 +41,21 @@ export function installationHead(
   tab: InstallationTab,
 ): PageData {
   const shown = v.parse(Shown, installation.manifest);
+  // Where there are several sets of settings, each has a page; else there is one for the whole.
+  const without = hasInstances(installation.type) ? 'settings' : 'instances';
   const admin = `${c.get('tenantBase')}/admin`;
   const home = `${admin}/installations/${installation.id}`;
   return {
     title: shown.title === '' ? installation.name : shown.title,
     crumb: { href: `${admin}/modules`, title: 'Modules' },
     module: { ...installation, ...shown, home },
-    tabs: TABS.filter(({ manage }) => !manage || may(c, 'modules.manage')).map(({ key, title, icon }) => ({
-      title,
-      icon,
-      href: key === 'overview' ? home : `${home}/${key}`,
-      active: key === tab,
-    })),
+    tabs: TABS.filter(({ key, manage }) => key !== without && (!manage || may(c, 'modules.manage'))).map(
+      ({ key, title, icon }) => ({
+        title,
+        icon,
+        href: key === 'overview' ? home : `${home}/${key}`,
+        active: key === tab,
+      }),
+    ),
   };
 }

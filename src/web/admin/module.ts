@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { hasInstances } from '../../../sandbox/contract/kinds.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, errorsOf, idFrom, readForm, typedValues } from '../forms.ts';
@@ -67,6 +68,7 @@ export function modulePages(app: AccountApp, panel: Panel): void {
   ) => {
     need(c, 'modules.manage');
     const installation = await find(c);
+    if (hasInstances(installation.type)) return c.redirect(`${homeOf(c, installation.id)}/instances`, 303);
     const form = await catalog.settings(installation.id);
     const shown = refused === undefined ? form : { ...form, values: { ...form.values, ...refused.values } };
     const head = installationHead(c, installation, 'settings');

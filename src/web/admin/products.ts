@@ -5,7 +5,16 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { installationChoices } from '../choices.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
-import { errorsOf, idFrom, majorText, minorUnits, readForm, typedValues, type RawForm } from '../forms.ts';
+import {
+  errorsOf,
+  frameData,
+  idFrom,
+  majorText,
+  minorUnits,
+  readForm,
+  typedValues,
+  type RawForm,
+} from '../forms.ts';
 import { WEB_LIMITS } from '../limits.ts';
 import { installationOf, need, type InstallationRow } from '../need.ts';
 import { withNote } from '../notes.ts';
@@ -39,9 +48,6 @@ const ProductForm = v.object({
   ),
   active: v.optional(v.string()),
 });
-/** What the frame of a module's own page hands over: its inputs by name. */
-const FrameData = v.record(v.string(), v.union([v.string(), v.array(v.string())]));
-
 interface PriceRow {
   readonly period: string;
   readonly setupMinor: number;
@@ -68,16 +74,6 @@ function readPrices(
     return amountMinor === undefined ? [] : [{ period, setupMinor, amountMinor }];
   });
   return { prices, errors };
-}
-
-/** The data a form carries: its typed fields, or what the module's own page in the frame was filled in with. */
-function frameData(form: RawForm): Record<string, unknown> {
-  const text = form['frame_data'];
-  if (typeof text !== 'string' || text === '') return {};
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), FrameData), text);
-  if (!parsed.success)
-    throw new HostError('BAD_INPUT', 'The module’s page sent what cannot be read. Open the page anew.');
-  return parsed.output;
 }
 
 async function productRow(panel: Panel, c: AccountContext) {

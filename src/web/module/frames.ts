@@ -176,10 +176,32 @@ function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
     );
   });
 
+  app.get('/:installation/instance/:instance', async (c) => {
+    const account = await accountFor(panel, c, 'admin');
+    requirePermission(account.permissions, 'modules.manage');
+    const installation = await active(panel, c);
+    const instanceId = await ownInstance(panel, c, installation.id);
+    const response = await modules.settingsPage({ instanceId, account: caller(account, 'admin') });
+    const pages = `${c.get('tenantBase')}/m/${installation.id}/page/`;
+    return showInFrame(panel, c, owner(c, installation), response, pages);
+  });
+
   app.post('/:installation/leave', async (c) => {
     await callerFor(panel, c, 'admin');
     return c.json({ allowed: await mayLeave(panel, c, (await active(panel, c)).id) });
   });
+}
+
+async function ownInstance(panel: Panel, c: FrameContext, installationId: string): Promise<string> {
+  const row = await panel.deps.db
+    .selectFrom('instances')
+    .select('id')
+    .where('tenant_id', '=', c.get('tenant').id)
+    .where('installation_id', '=', installationId)
+    .where('id', '=', idFrom(c.req.param('instance')))
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such instance.');
+  return row.id;
 }
 
 async function ownProduct(

@@ -74,7 +74,11 @@ function reply(response: ModuleResponse): Response {
     'Content-Type': TYPES[response.kind],
     'Content-Security-Policy': "sandbox; default-src 'none'",
   };
-  return new Response(status === 204 || status === 304 ? null : bodyOf(response), { status, headers });
+  const body = bodyOf(response);
+  const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+  if (sizeBytes > WEB_LIMITS.hookAnswerBytes)
+    throw new HostError('BAD_OUTPUT', `A webhook answers with at most ${WEB_LIMITS.hookAnswerBytes} bytes.`);
+  return new Response(status === 204 || status === 304 ? null : body, { status, headers });
 }
 
 function bodyOf(response: Exclude<ModuleResponse, { kind: 'redirect' }>): string | Uint8Array<ArrayBuffer> {

@@ -15,6 +15,20 @@
     else location.assign('/');
   });
 
+  on('click', '[data-copy]', (button) => void copy(button, document.querySelector(button.dataset.copy)));
+
+  /** Without leave to write to the clipboard the text is selected at least. */
+  async function copy(button, field) {
+    field.select();
+    if (navigator.clipboard === undefined) return;
+    await navigator.clipboard.writeText(field.value);
+    const text = button.textContent;
+    button.textContent = button.dataset.copied ?? text;
+    setTimeout(() => {
+      button.textContent = text;
+    }, 2_000);
+  }
+
   on('submit', 'form[data-confirm]', (form, event) => {
     if (form.dataset.confirmed === 'yes') return;
     event.preventDefault();
