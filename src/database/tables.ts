@@ -31,6 +31,20 @@ export interface AccountsTable {
   password_hash: string;
   disabled_at: Nullable<Date>;
   created_at: Defaulted<Date>;
+  country: Nullable<string>;
+}
+
+export interface BillingSettingsTable {
+  tenant_id: string;
+  invoice_prefix: Defaulted<string>;
+  next_invoice_number: Defaulted<number>;
+  pay_first: Defaulted<boolean>;
+  due_days: Defaulted<number>;
+  invoice_ahead_days: Defaulted<number>;
+  suspend_after_days: Defaulted<number>;
+  terminate_after_days: Nullable<number>;
+  auto_credit: Defaulted<boolean>;
+  orders_per_hour: Defaulted<number>;
 }
 
 export interface BreakerKillsTable {
@@ -62,6 +76,22 @@ export interface CallsTable {
   error_code: Nullable<string>;
   duration_ms: number;
   at: Defaulted<Date>;
+}
+
+export interface CreditEntriesTable {
+  id: Computed<number>;
+  tenant_id: string;
+  client_id: string;
+  number: number;
+  kind: 'overpayment' | 'manual' | 'applied' | 'returned' | 'refund' | 'change';
+  amount_minor: number;
+  balance_minor: number;
+  currency: string;
+  invoice_id: Nullable<string>;
+  payment_id: Nullable<string>;
+  note: Defaulted<string>;
+  account_id: Nullable<string>;
+  created_at: Defaulted<Date>;
 }
 
 export interface FlowsTable {
@@ -116,6 +146,35 @@ export interface InstancesTable {
   created_at: Defaulted<Date>;
 }
 
+export interface InvoiceItemsTable {
+  id: Defaulted<string>;
+  invoice_id: string;
+  service_id: Nullable<string>;
+  kind: 'setup' | 'period' | 'change' | 'other';
+  description: string;
+  quantity: Defaulted<number>;
+  amount_minor: number;
+  period_from: Nullable<Date>;
+  period_to: Nullable<Date>;
+}
+
+export interface InvoicesTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  client_id: string;
+  number: number;
+  label: string;
+  status: Defaulted<'unpaid' | 'paid' | 'cancelled' | 'refunded' | 'overdue'>;
+  currency: string;
+  total_minor: number;
+  paid_minor: Defaulted<number>;
+  refunded_minor: Defaulted<number>;
+  due_at: Date;
+  created_at: Defaulted<Date>;
+  paid_at: Nullable<Date>;
+  cancelled_at: Nullable<Date>;
+}
+
 export interface LogsTable {
   id: Computed<number>;
   tenant_id: string;
@@ -159,6 +218,22 @@ export interface PackagesTable {
   created_at: Defaulted<Date>;
 }
 
+export interface PaymentsTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  invoice_id: string;
+  instance_id: Nullable<string>;
+  transaction_id: string;
+  amount_minor: number;
+  fee_minor: Defaulted<number>;
+  applied_minor: number;
+  refunded_minor: Defaulted<number>;
+  currency: string;
+  payload: Nullable<Json>;
+  account_id: Nullable<string>;
+  created_at: Defaulted<Date>;
+}
+
 export interface PricesTable {
   id: Defaulted<string>;
   product_id: string;
@@ -187,6 +262,8 @@ export interface ProductsTable {
   data: Defaulted<Json>;
   active: Defaulted<boolean>;
   created_at: Defaulted<Date>;
+  pay_first: Nullable<boolean>;
+  service_name: Defaulted<string>;
 }
 
 export interface PublishersTable {
@@ -195,6 +272,22 @@ export interface PublishersTable {
   fingerprint: string;
   pinned_at: Defaulted<Date>;
   revoked_at: Nullable<Date>;
+}
+
+export interface RefundsTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  payment_id: string;
+  amount_minor: number;
+  credit_minor: Defaulted<number>;
+  method: 'gateway' | 'manual';
+  status: Defaulted<'pending' | 'done' | 'failed' | 'in_doubt'>;
+  transaction_id: Nullable<string>;
+  reason: Defaulted<string>;
+  error: Nullable<string>;
+  account_id: Nullable<string>;
+  created_at: Defaulted<Date>;
+  finished_at: Nullable<Date>;
 }
 
 export interface RolesTable {
@@ -261,6 +354,14 @@ export interface ServicesTable {
   activated_at: Nullable<Date>;
   suspended_at: Nullable<Date>;
   terminated_at: Nullable<Date>;
+  order_invoice_id: Nullable<string>;
+  order_token: Nullable<string>;
+  billing_anchor_at: Nullable<Date>;
+  periods_billed: Defaulted<number>;
+  billed_until: Nullable<Date>;
+  cancel_at: Nullable<Date>;
+  overdue_since: Nullable<Date>;
+  host_acts_at: Nullable<Date>;
 }
 
 export interface SessionsTable {
@@ -376,20 +477,26 @@ export interface WorkersTable {
 
 export interface Tables {
   accounts: AccountsTable;
+  billing_settings: BillingSettingsTable;
   breaker_kills: BreakerKillsTable;
   cache_entries: CacheEntriesTable;
   calls: CallsTable;
+  credit_entries: CreditEntriesTable;
   flows: FlowsTable;
   grant_use: GrantUseTable;
   installations: InstallationsTable;
   instances: InstancesTable;
+  invoice_items: InvoiceItemsTable;
+  invoices: InvoicesTable;
   logs: LogsTable;
   module_versions: ModuleVersionsTable;
   modules: ModulesTable;
   packages: PackagesTable;
+  payments: PaymentsTable;
   prices: PricesTable;
   products: ProductsTable;
   publishers: PublishersTable;
+  refunds: RefundsTable;
   roles: RolesTable;
   schema_migrations: SchemaMigrationsTable;
   secrets: SecretsTable;

@@ -1,0 +1,18 @@
+/** Numbers of billing that no tenant sets. */
+export const BILLING_LIMITS = Object.freeze({
+  /** One amount; far below what a number holds, so that sums stay exact. */
+  amountMaxMinor: 1_000_000_000_000,
+  invoiceItems: 100,
+  /** Missed periods that one invoice catches up with; the rest follows on the next. */
+  periodsAnInvoice: 60,
+  /** Services looked at in one round. */
+  servicesARound: 500,
+  /** How often the host looks for services it must act on: a client who paid waits so long at most. */
+  actEveryMs: 1_000,
+  /** How often periods, due dates and cancellations are looked at. */
+  billEveryMs: 60_000,
+  /** An action that was refused is tried again after this long. */
+  retryActionMs: 600_000,
+  serviceNameChars: 100,
+  payloadBytes: 65_536,
+});
