@@ -2,6 +2,7 @@
  * `import { createBulkhead } from 'bulkhead/host'`: the whole host as one object to put inside one's own server: a Hono app, a worker and
  * close(). src/main.ts is its first user. This is the only place where the parts are put together.
  */
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hono } from 'hono';
 import * as v from 'valibot';
@@ -19,6 +20,7 @@ import { createHttpBroker } from './brokers/http.ts';
 import { createLogsBroker, type LogSink } from './brokers/logs.ts';
 import { createSecretsBroker } from './brokers/secrets.ts';
 import { createServiceBroker } from './brokers/service.ts';
+import { createSmtpBroker } from './brokers/smtp.ts';
 import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
@@ -142,6 +144,7 @@ async function compose(
     recorder,
     deploymentId: identity.id,
     resolve: options.resolve,
+    publicUrl: options.publicUrl,
   });
   const sandbox = await createSandbox({
     ownUids: runnerIds.ownUids,
@@ -247,6 +250,7 @@ interface BrokerParts {
   readonly recorder: Recorder;
   readonly deploymentId: string;
   readonly resolve: BulkheadOptions['resolve'];
+  readonly publicUrl: string;
 }
 
 function createBrokers({
@@ -257,6 +261,7 @@ function createBrokers({
   recorder,
   deploymentId,
   resolve,
+  publicUrl,
 }: BrokerParts): Brokers {
   const { db } = databases.host;
   return {
@@ -264,6 +269,11 @@ function createBrokers({
     http: createHttpBroker({
       vault,
       journal: createStepJournal({ db }),
+      ...(resolve === undefined ? {} : { resolve }),
+    }),
+    smtp: createSmtpBroker({
+      vault,
+      name: ehloName(publicUrl),
       ...(resolve === undefined ? {} : { resolve }),
     }),
     secrets: createSecretsBroker({ vault }),
@@ -276,6 +286,12 @@ function createBrokers({
     compute: {},
     views: {},
   };
+}
+
+/** RFC 5321: a host name, or an address in brackets. */
+function ehloName(publicUrl: string): string {
+  const { hostname } = new URL(publicUrl);
+  return isIP(hostname) === 4 ? `[${hostname}]` : hostname;
 }
 
 function logSink(recorder: Recorder): LogSink {

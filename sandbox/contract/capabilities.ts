@@ -7,6 +7,7 @@ import { http } from './capabilities/http.ts';
 import { logs } from './capabilities/logs.ts';
 import { secrets } from './capabilities/secrets.ts';
 import { service } from './capabilities/service.ts';
+import { smtp } from './capabilities/smtp.ts';
 import { steps } from './capabilities/steps.ts';
 import { tasks } from './capabilities/tasks.ts';
 import { views } from './capabilities/views.ts';
@@ -16,6 +17,7 @@ import type { In, Op, Out } from './op.ts';
 export const capabilities = {
   db,
   http,
+  smtp,
   secrets,
   tasks,
   cache,

@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   DB_USE_TRX: 'A transaction is open: use it instead of this.db.',
   DB_QUOTA: 'The storage granted to this installation is full.',
   HTTP_FAILED: 'The request could not be carried out.',
+  SMTP_FAILED: 'The mail server could not be reached, or did not take the mail.',
   STEP_IN_DOUBT: 'A request was sent in this step and its answer was never recorded.',
   REDIRECT: 'The module asked for a redirect.',
   INTERNAL: 'Something went wrong on our side; the cause is in the operator’s log.',

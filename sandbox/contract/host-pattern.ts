@@ -57,6 +57,11 @@ export function settingsReference(text: string): string | undefined {
   return SETTINGS_REFERENCE.exec(text)?.[1];
 }
 
+/** Every settings field that a text refers to. */
+export function settingsReferences(text: string): readonly string[] {
+  return [...text.matchAll(/\{settings\.([^}]*)\}/g)].map((match) => match[1] ?? '');
+}
+
 /** A pattern as a person reads it. */
 export function hostInWords(text: string): string {
   const field = settingsReference(text);

@@ -103,6 +103,13 @@ export const LIMITS = Object.freeze({
   httpFirstByteMs: 30_000,
   httpTotalMs: 60_000,
 
+  /** One mail: recipients of each line, subject, attachments, and the whole message as it goes over the wire. */
+  mailRecipients: 50,
+  mailSubjectCharacters: 255,
+  mailAttachments: 10,
+  mailMessageBytes: 2 * 1024 * 1024,
+  smtpTotalMs: 60_000,
+
   tasksQueued: 10_000,
   taskParamsBytes: 64 * 1024,
   taskTags: 20,

@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { capabilities } from './capabilities.ts';
 import { HostError } from './envelope.ts';
 import { type Ask, parsePermissions, unknownKey } from './grant.ts';
-import { settingsReference } from './host-pattern.ts';
+import { settingsReferences } from './host-pattern.ts';
 import { kinds } from './kinds.ts';
 import { Field } from './kinds/module.ts';
 
@@ -84,9 +84,8 @@ export function parseManifest(json: unknown): Manifest {
 
 /** A `{settings.x}` host must name a declared settings field, or nothing could ever be granted by it. */
 function checkSettingsReferences(asks: readonly Ask[], fields: readonly string[]): void {
-  for (const host of asks.flatMap((ask) => [ask.item, ...(ask.entry?.hosts ?? [])])) {
-    const field = settingsReference(host);
-    if (field !== undefined && !fields.includes(field))
-      throw unknownKey(`module.json: permissions: ${host}: settings`, field, fields);
-  }
+  for (const host of asks.flatMap((ask) => [ask.item, ...(ask.entry?.hosts ?? [])]))
+    for (const field of settingsReferences(host))
+      if (!fields.includes(field))
+        throw unknownKey(`module.json: permissions: ${host}: settings`, field, fields);
 }

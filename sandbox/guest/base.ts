@@ -59,6 +59,11 @@ export interface Tasks {
   progress(percent: number, note?: string): void;
 }
 
+/** `this.smtp` */
+export interface Smtp {
+  send(mail: OpInput<'smtp', 'send'>): Promise<OpOutput<'smtp', 'send'>>;
+}
+
 /** `this.service` */
 export interface Services {
   get(uuid?: string): Promise<OpOutput<'service', 'get'>>;
@@ -179,6 +184,12 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     if (!this.#has('http')) return undefined as never;
     this.#http ??= createHttp(this.#runtime.env).http;
     return this.#http;
+  }
+
+  /** Mail through a granted mail server; for modules that are senders. */
+  get smtp(): Smtp {
+    const { env } = this.#runtime;
+    return this.#has('smtp') ? { send: (mail) => env.call('smtp', 'send', mail) } : (undefined as never);
   }
 
   get tasks(): Tasks {

@@ -65,25 +65,27 @@ export function canonicalAddress(text: string): string | undefined {
   return parseAddress(text)?.toString();
 }
 
-function addressRefused(): HostError {
+function addressRefused(by: string): HostError {
   return new HostError(
     'NOT_GRANTED',
-    'http: this host is at an address that modules may not reach. If it is a server of your own, ask the operator to allow its network and port for your tenant.',
+    `${by}: this host is at an address that modules may not reach. If it is a server of your own, ask the operator to allow its network and port for your tenant.`,
   );
 }
 
 /**
  * The addresses to connect to, each checked.
+ * @param by the capability that asks, for the text of a refusal
  * @throws HostError HTTP_FAILED (dns), NOT_GRANTED if any answer is not allowed
  */
 export async function checkedAddresses(
-  target: Target,
+  target: Pick<Target, 'host' | 'port'>,
   allow: EgressAllow,
   resolve: Resolve,
+  by = 'http',
 ): Promise<string[]> {
   const literal = target.host.startsWith('[') ? target.host.slice(1, -1) : target.host;
   const answers = isIP(literal) === 0 ? await resolved(target.host, resolve) : [literal];
-  if (answers.some((address) => !mayConnect(address, target.port, allow))) throw addressRefused();
+  if (answers.some((address) => !mayConnect(address, target.port, allow))) throw addressRefused(by);
   const unique = new Set(answers.map((address) => canonicalAddress(address) ?? address));
   return [...unique].slice(0, HTTP_LIMITS.addressesTried);
 }
@@ -100,6 +102,11 @@ async function resolved(host: string, resolve: Resolve): Promise<readonly string
 }
 
 /** For the connector: the last look before and after a socket opens. @throws HostError NOT_GRANTED */
-export function assertMayConnect(address: string | undefined, port: number, allow: EgressAllow): void {
-  if (address === undefined || !mayConnect(address, port, allow)) throw addressRefused();
+export function assertMayConnect(
+  address: string | undefined,
+  port: number,
+  allow: EgressAllow,
+  by = 'http',
+): void {
+  if (address === undefined || !mayConnect(address, port, allow)) throw addressRefused(by);
 }

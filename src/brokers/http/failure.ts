@@ -59,7 +59,11 @@ function codeOf(error: unknown): string {
 
 /** The closed reason for what Node or undici reported. */
 export function failureReason(error: unknown): FailureReason {
-  const code = codeOf(error);
+  return reasonOfCode(codeOf(error));
+}
+
+/** The same for the code alone. */
+export function reasonOfCode(code: string): FailureReason {
   const known = Object.hasOwn(REASON_OF, code) ? REASON_OF[code] : undefined;
   if (known !== undefined) return known;
   return /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|ERR_OSSL)/.test(code) ? 'tls' : 'protocol';
