@@ -208,7 +208,7 @@ export function createSmtpBroker(deps: SmtpBrokerDeps): Broker<'smtp'> {
         });
       using ending = deadline(scope, input.timeoutMs ?? limits.totalMs, now);
       try {
-        const secrets = await deps.vault.open(scope.installationId);
+        const secrets = await deps.vault.open(scope);
         const run = { deps, limits, rate, scope, input, grant, signal: ending.signal };
         const sent = await send(run, secrets);
         record({ status: 250 });
