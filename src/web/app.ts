@@ -15,6 +15,7 @@ import type { RootEnv, TenantEnv } from './env.ts';
 import { errorAnswer } from './errors.ts';
 import { sameOriginOnly } from './guard.ts';
 import { securityHeaders } from './headers.ts';
+import { languageSwitch, setLanguage } from './language.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { moduleAssets } from './module/assets.ts';
 import { moduleFrames } from './module/frames.ts';
@@ -39,6 +40,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
   app.notFound((c) => errorAnswer(panel, c, new HostError('NOT_FOUND', 'There is no such page.')));
   app.use(async (c, next) => {
     c.set('requestId', randomBytes(REQUEST_ID_BYTES).toString('base64url'));
+    setLanguage(c);
     await next();
   });
   app.use(securityHeaders(site.secure));
@@ -47,6 +49,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
   app.use(limitBody);
 
   app.get('/static/:hash/:name{.+}', (c) => files.serve(c, c.req.param('hash'), c.req.param('name')));
+  languageSwitch(app, panel);
   moduleAssets(app, panel);
   webhooks(app, panel);
 

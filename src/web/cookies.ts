@@ -4,6 +4,7 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { AUTH_LIMITS } from '../auth/limits.ts';
 import type { Area } from './env.ts';
 
+const LANGUAGE_SECONDS = 365 * 24 * 60 * 60;
 export const COOKIE_NAMES = { operator: 'bh_operator', admin: 'bh_admin', client: 'bh_client' } as const;
 
 interface CookieScope {
@@ -33,4 +34,25 @@ export function writeSessionCookie(c: Context, scope: CookieScope, token: string
 
 export function clearSessionCookie(c: Context, scope: CookieScope): void {
   deleteCookie(c, COOKIE_NAMES[scope.area], options(scope));
+}
+
+const LANGUAGE_COOKIE = 'bh_lang';
+
+/** The language somebody chose who was not signed in, or whose choice is younger than their account's row here. */
+export function readLanguageCookie(c: Context): string | undefined {
+  return getCookie(c, LANGUAGE_COOKIE);
+}
+
+export function writeLanguageCookie(
+  c: Context,
+  language: string,
+  site: { base: string; secure: boolean },
+): void {
+  setCookie(c, LANGUAGE_COOKIE, language, {
+    path: site.base === '' ? '/' : site.base,
+    httpOnly: true,
+    sameSite: 'Lax',
+    secure: site.secure,
+    maxAge: LANGUAGE_SECONDS,
+  });
 }

@@ -1,6 +1,8 @@
 /** What travels with a request through the panel: typed once, read by every page. */
 import type { Context, Hono } from 'hono';
 import type { SignedIn } from '../auth/sessions.ts';
+import type { Lang } from './lang/languages.ts';
+import type { Translate } from './lang/texts.ts';
 
 /** The tenant a request belongs to. */
 export interface Tenant {
@@ -21,6 +23,9 @@ interface Base {
   origin: string;
   /** The client's address. */
   address: string;
+  /** The language this request is answered in, and its texts. */
+  lang: Lang;
+  t: Translate;
 }
 interface OfTenant extends Base {
   tenant: Tenant;

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { HostError, type ErrorCode } from '../../sandbox/contract/envelope.ts';
 import type { RootEnv } from './env.ts';
+import type { TextKey } from './lang/texts.ts';
 import { plainPage, type Panel } from './panel.ts';
 
 const STATUSES: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
@@ -21,16 +22,16 @@ const STATUSES: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   BAD_OUTPUT: 502,
   LOAD_FAILED: 502,
 };
-const TITLES: Readonly<Record<number, string>> = {
-  403: 'This is not yours to open',
-  404: 'Nothing here',
-  409: 'Not now',
-  422: 'Something in it needs mending',
-  429: 'Too much at once',
-  500: 'Something went wrong on our side',
-  502: 'The module answered with an error',
-  503: 'The module was stopped',
-  504: 'The module took too long',
+const TITLES: Readonly<Record<number, TextKey>> = {
+  403: 'layout.error_403',
+  404: 'layout.error_404',
+  409: 'layout.error_409',
+  422: 'layout.error_422',
+  429: 'layout.error_429',
+  500: 'layout.error_500',
+  502: 'layout.error_502',
+  503: 'layout.error_503',
+  504: 'layout.error_504',
 };
 
 export function statusOf(code: ErrorCode): ContentfulStatusCode {
@@ -69,7 +70,12 @@ export async function errorAnswer(panel: Panel, c: Context<RootEnv>, error: unkn
     panel,
     c,
     'layout/error',
-    { title: TITLES[told.status] ?? 'That did not work', status: told.status, message: told.message, id },
+    {
+      title: c.get('t')(TITLES[told.status] ?? 'layout.error_other'),
+      status: told.status,
+      message: told.message,
+      id,
+    },
     told.status,
   );
 }

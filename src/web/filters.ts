@@ -1,5 +1,7 @@
 /** How values look on a page: instants, money, sizes, statuses. Filters that return HTML are marked raw and escape what they are given. */
 import type { FilterImplOptions } from 'liquidjs';
+import { FIRST_LANGUAGE, isLanguage, type Lang } from './lang/languages.ts';
+import { findText, translators, type Translate } from './lang/texts.ts';
 
 const TONES: Readonly<Record<string, string>> = {
   active: 'green',
@@ -32,14 +34,6 @@ const TONES: Readonly<Record<string, string>> = {
   fraud: 'red',
   not_found: 'red',
 };
-const LABELS: Readonly<Record<string, string>> = {
-  active: 'Enabled',
-  inactive: 'Disabled',
-  restricted: 'Needs permission',
-  in_review: 'In review',
-  in_doubt: 'In doubt',
-  not_found: 'Not found',
-};
 const ENTITIES: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',
@@ -48,6 +42,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 const SENTENCE_CHARS = 160;
+const JUST_NOW_MS = 45_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -84,17 +79,15 @@ export function labelOf(value: string): string {
 }
 
 /** '3 min ago', 'in 2 h', 'just now'. */
-export function ago(date: Date, nowMs: number): string {
+export function ago(date: Date, nowMs: number, t: Translate): string {
   const deltaMs = nowMs - date.getTime();
   const size = Math.abs(deltaMs);
-  if (size < 45_000) return 'just now';
-  const text =
-    size < HOUR_MS
-      ? `${Math.max(1, Math.round(size / MINUTE_MS))} min`
-      : size < DAY_MS
-        ? `${Math.round(size / HOUR_MS)} h`
-        : `${Math.round(size / DAY_MS)} d`;
-  return deltaMs >= 0 ? `${text} ago` : `in ${text}`;
+  const past = deltaMs >= 0;
+  if (size < JUST_NOW_MS) return t('parts.just_now');
+  if (size < HOUR_MS)
+    return t(past ? 'parts.ago_min' : 'parts.in_min', { n: Math.max(1, Math.round(size / MINUTE_MS)) });
+  if (size < DAY_MS) return t(past ? 'parts.ago_h' : 'parts.in_h', { n: Math.round(size / HOUR_MS) });
+  return t(past ? 'parts.ago_d' : 'parts.in_d', { n: Math.round(size / DAY_MS) });
 }
 
 export function money(minor: number, currency: string, locale: string): string {
@@ -116,83 +109,126 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / MINUTE_MS)} min ${Math.round((ms % MINUTE_MS) / 1_000)} s`;
 }
 
+/** What every page is rendered with, for the filters: its language and formats, set as globals by templates.ts. */
+export interface Reading {
+  readonly lang: Lang;
+  /** A BCP 47 tag: how dates and amounts look. */
+  readonly formats: string;
+}
+
 type Filter = FilterImplOptions;
-
-function text(handler: (value: unknown, ...args: unknown[]) => string): Filter {
-  return (value: unknown, ...args: unknown[]) => handler(value, ...args);
+type Handler = (page: Reading, value: unknown, ...args: unknown[]) => string;
+interface InPage {
+  readonly context: { readonly globals: object };
 }
 
-function raw(handler: (value: unknown, ...args: unknown[]) => string): Filter {
-  return { handler, raw: true };
+function reading(globals: object): Reading {
+  const lang = 'lang' in globals && typeof globals.lang === 'string' ? globals.lang : '';
+  const formats =
+    'formats' in globals && typeof globals.formats === 'string' ? globals.formats : FIRST_LANGUAGE;
+  return { lang: isLanguage(lang) ? lang : FIRST_LANGUAGE, formats };
 }
 
-function badge(value: unknown, label?: unknown): string {
+/** English of no country: days before months, 24 hours. */
+function dateFormats({ formats }: Reading): string {
+  return formats === 'en' ? 'en-GB' : formats;
+}
+
+function text(handler: Handler): Filter {
+  return function filter(this: InPage, value: unknown, ...args: unknown[]) {
+    return handler(reading(this.context.globals), value, ...args);
+  };
+}
+
+/** A filter that returns HTML, and so escapes what it is given. */
+function raw(handler: Handler): Filter {
+  return {
+    handler(this: InPage, value: unknown, ...args: unknown[]) {
+      return handler(reading(this.context.globals), value, ...args);
+    },
+    raw: true,
+  };
+}
+
+/** Liquid hands `name: value` over as pairs. */
+function namedArgs(args: readonly unknown[]): Record<string, unknown> {
+  return Object.fromEntries(
+    args.flatMap((pair) =>
+      Array.isArray(pair) && typeof pair[0] === 'string' ? [[pair[0], pair[1]] as const] : [],
+    ),
+  );
+}
+
+/** A status, level or risk in the reader's language; in words made of itself if we have none for it. */
+function wordFor(page: Reading, value: string): string {
+  return findText(page.lang, `status.${value}`) ?? labelOf(value.replace(/^(?:module|risk)_/, ''));
+}
+
+function badge(page: Reading, value: unknown, prefix = ''): string {
   if (typeof value !== 'string' || value === '') return '';
   const tone = TONES[value] ?? 'secondary';
-  return `<span class="badge bg-${tone}-lt">${escapeHtml(typeof label === 'string' ? label : labelOf(value))}</span>`;
+  return `<span class="badge bg-${tone}-lt">${escapeHtml(wordFor(page, prefix + value))}</span>`;
 }
 
-function moment(value: unknown, timezone: unknown, nowMs: unknown): string {
+function moment(page: Reading, value: unknown, timezone: unknown, nowMs: unknown): string {
   const date = toDate(value);
   if (date === undefined) return '<span class="text-secondary">–</span>';
   const zone = typeof timezone === 'string' ? timezone : 'UTC';
-  const full = new Intl.DateTimeFormat('en-GB', {
+  const full = new Intl.DateTimeFormat(dateFormats(page), {
     dateStyle: 'medium',
     timeStyle: 'medium',
     timeZone: zone,
   }).format(date);
-  const shown = typeof nowMs === 'number' ? ago(date, nowMs) : full;
+  const shown = typeof nowMs === 'number' ? ago(date, nowMs, translators[page.lang]) : full;
   return `<time datetime="${date.toISOString()}" title="${escapeHtml(full)} ${escapeHtml(zone)}">${escapeHtml(shown)}</time>`;
 }
 
 export const filters: Readonly<Record<string, Filter>> = {
-  badge: raw(badge),
+  /** `'area.key' | t: n: 3, name: x`: the text in the reader's language; a key that no language has is shown as it is. */
+  t: text((page, key, ...args) => findText(page.lang, String(key), namedArgs(args)) ?? String(key)),
+  badge: raw((page, value) => badge(page, value)),
   /** An installation's status, in the words of the modules page. */
-  module_badge: raw((value) => badge(value, typeof value === 'string' ? LABELS[value] : undefined)),
-  risk_badge: raw((value) => badge(value, typeof value === 'string' ? `${labelOf(value)} risk` : undefined)),
-  tone: text((value) => (typeof value === 'string' ? (TONES[value] ?? 'secondary') : 'secondary')),
-  label: text((value) => (typeof value === 'string' ? labelOf(value) : '')),
+  module_badge: raw((page, value) => badge(page, value, 'module_')),
+  risk_badge: raw((page, value) => badge(page, value, 'risk_')),
+  tone: text((_page, value) => (typeof value === 'string' ? (TONES[value] ?? 'secondary') : 'secondary')),
+  label: text((page, value) => (typeof value === 'string' ? wordFor(page, value) : '')),
+  /** A billing period in words. */
+  period: text((page, value) =>
+    typeof value === 'string' ? (findText(page.lang, `period.${value}`) ?? labelOf(value)) : '',
+  ),
   /** `at | when: timezone, now` → '3 min ago' with the full instant as its title; without now the full instant. */
   when: raw(moment),
-  clock: text((value, timezone) => {
+  clock: text((page, value, timezone) => {
     const date = toDate(value);
     const zone = typeof timezone === 'string' ? timezone : 'UTC';
     if (date === undefined) return '';
-    const time = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium', timeZone: zone }).format(date);
+    const time = new Intl.DateTimeFormat(dateFormats(page), { timeStyle: 'medium', timeZone: zone }).format(
+      date,
+    );
     return `${time}.${String(date.getMilliseconds()).padStart(3, '0')}`;
   }),
-  day: text((value, timezone) => {
+  day: text((page, value, timezone) => {
     const date = toDate(value);
-    const zone = typeof timezone === 'string' ? timezone : 'UTC';
+    const timeZone = typeof timezone === 'string' ? timezone : 'UTC';
     return date === undefined
       ? ''
-      : new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeZone: zone }).format(date);
+      : new Intl.DateTimeFormat(dateFormats(page), { dateStyle: 'full', timeZone }).format(date);
   }),
-  money: text((value, currency, locale) =>
-    money(
-      toNumber(value),
-      typeof currency === 'string' ? currency : 'USD',
-      typeof locale === 'string' ? locale : 'en',
-    ),
+  money: text((page, value, currency) =>
+    money(toNumber(value), typeof currency === 'string' ? currency : 'USD', page.formats),
   ),
-  bytes: text((value) => bytes(toNumber(value))),
-  duration: text((value) => duration(toNumber(value))),
-  cpu: text((value) => duration(toNumber(value) / 1_000)),
-  /** `n | many: 'module'` → '1 module', '2 modules'. */
-  many: text((value, noun, plural) => {
-    const number = toNumber(value);
-    const several = typeof plural === 'string' ? plural : `${String(noun)}s`;
-    return `${new Intl.NumberFormat('en').format(number)} ${number === 1 ? String(noun) : several}`;
-  }),
-  count: text((value) => new Intl.NumberFormat('en').format(toNumber(value))),
+  bytes: text((_page, value) => bytes(toNumber(value))),
+  duration: text((_page, value) => duration(toNumber(value))),
+  cpu: text((_page, value) => duration(toNumber(value) / 1_000)),
+  count: text((page, value) => new Intl.NumberFormat(page.formats).format(toNumber(value))),
   /** A short text as it is; '' for data and long texts, which wait behind "Details". */
-  sentence: text((value) => (isSentence(value) ? value : '')),
-  pretty: text((value) => (typeof value === 'string' ? value : JSON.stringify(value, null, 2))),
-  short: text((value) => (typeof value === 'string' ? value.slice(0, 8) : '')),
+  sentence: text((_page, value) => (isSentence(value) ? value : '')),
+  pretty: text((_page, value) => (typeof value === 'string' ? value : JSON.stringify(value, null, 2))),
+  short: text((_page, value) => (typeof value === 'string' ? value.slice(0, 8) : '')),
   /** A module's icon is its own text: only Font Awesome class names pass. */
-  icon: text((value) =>
+  icon: text((_page, value) =>
     typeof value === 'string' && /^fa[a-z]* fa-[a-z0-9-]+$/.test(value) ? value : 'fas fa-puzzle-piece',
   ),
   /** Only http(s) addresses become links. */
-  safe_url: text((value) => (typeof value === 'string' && /^https?:\/\//i.test(value) ? value : '')),
+  safe_url: text((_page, value) => (typeof value === 'string' && /^https?:\/\//i.test(value) ? value : '')),
 };

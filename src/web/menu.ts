@@ -5,6 +5,7 @@ import { Declaration } from '../../sandbox/contract/declaration.ts';
 import { hasPermission, modulePermission, type PanelPermission } from '../auth/permissions.ts';
 import type { SignedIn } from '../auth/sessions.ts';
 import type { Tables } from '../database/tables.ts';
+import type { TextKey, Translate } from './lang/texts.ts';
 import { uriMatches } from './module/route.ts';
 
 export interface MenuEntry {
@@ -19,22 +20,22 @@ export interface MenuEntry {
 }
 
 interface Item {
-  readonly title: string;
+  readonly title: TextKey;
   readonly path: string;
   readonly icon: string;
   readonly permission?: PanelPermission;
 }
 
 const ADMIN: readonly Item[] = [
-  { title: 'Dashboard', path: '', icon: 'fas fa-gauge' },
-  { title: 'Services', path: '/services', icon: 'fas fa-server', permission: 'services.view' },
-  { title: 'Clients', path: '/clients', icon: 'fas fa-users', permission: 'clients.manage' },
-  { title: 'Products', path: '/products', icon: 'fas fa-box-open', permission: 'products.manage' },
-  { title: 'Modules', path: '/modules', icon: 'fas fa-puzzle-piece', permission: 'modules.view' },
-  { title: 'Store', path: '/store', icon: 'fas fa-store', permission: 'modules.manage' },
-  { title: 'Tasks', path: '/tasks', icon: 'fas fa-list-check', permission: 'tasks.view' },
-  { title: 'Logs', path: '/logs', icon: 'fas fa-scroll', permission: 'logs.view' },
-  { title: 'Settings', path: '/settings', icon: 'fas fa-gear' },
+  { title: 'menu.dashboard', path: '', icon: 'fas fa-gauge' },
+  { title: 'menu.services', path: '/services', icon: 'fas fa-server', permission: 'services.view' },
+  { title: 'menu.clients', path: '/clients', icon: 'fas fa-users', permission: 'clients.manage' },
+  { title: 'menu.products', path: '/products', icon: 'fas fa-box-open', permission: 'products.manage' },
+  { title: 'menu.modules', path: '/modules', icon: 'fas fa-puzzle-piece', permission: 'modules.view' },
+  { title: 'menu.store', path: '/store', icon: 'fas fa-store', permission: 'modules.manage' },
+  { title: 'menu.tasks', path: '/tasks', icon: 'fas fa-list-check', permission: 'tasks.view' },
+  { title: 'menu.logs', path: '/logs', icon: 'fas fa-scroll', permission: 'logs.view' },
+  { title: 'menu.settings', path: '/settings', icon: 'fas fa-gear' },
 ];
 
 /** Pages that stand elsewhere in the address and belong to an entry all the same. */
@@ -112,6 +113,7 @@ export interface AdminMenu {
   readonly base: string;
   readonly path: string;
   readonly account: SignedIn;
+  readonly t: Translate;
 }
 
 export async function adminMenu(input: AdminMenu): Promise<MenuEntry[]> {
@@ -123,7 +125,7 @@ export async function adminMenu(input: AdminMenu): Promise<MenuEntry[]> {
   const own = ADMIN.filter(
     ({ permission }) => permission === undefined || hasPermission(input.account.permissions, permission),
   ).map((item) => ({
-    title: item.title,
+    title: input.t(item.title),
     href: `${input.base}${item.path}`,
     icon: item.icon,
     active:
@@ -131,34 +133,37 @@ export async function adminMenu(input: AdminMenu): Promise<MenuEntry[]> {
       !modules.some((entry) => entry.active),
     ...badges[item.path],
   }));
-  return [...own, ...modules.map((entry, index) => (index === 0 ? { ...entry, heading: 'Modules' } : entry))];
-}
-
-export function clientMenu(base: string, path: string): MenuEntry[] {
-  const entry = (title: string, item: string, icon: string): MenuEntry => ({
-    title,
-    href: base + item,
-    icon,
-    active: isActive(path, base, item),
-  });
   return [
-    entry('My services', '/services', 'fas fa-server'),
-    entry('Order', '/order', 'fas fa-cart-shopping'),
-    entry('Profile', '/profile', 'fas fa-user'),
+    ...own,
+    ...modules.map((entry, index) => (index === 0 ? { ...entry, heading: input.t('menu.modules') } : entry)),
   ];
 }
 
-export function operatorMenu(base: string, path: string): MenuEntry[] {
-  const entry = (title: string, item: string, icon: string): MenuEntry => ({
-    title,
+export function clientMenu(t: Translate, base: string, path: string): MenuEntry[] {
+  const entry = (title: TextKey, item: string, icon: string): MenuEntry => ({
+    title: t(title),
     href: base + item,
     icon,
     active: isActive(path, base, item),
   });
   return [
-    entry('Tenants', '/tenants', 'fas fa-building'),
-    entry('Packages', '/packages', 'fas fa-box'),
-    entry('Runners', '/runners', 'fas fa-microchip'),
-    entry('Profile', '/profile', 'fas fa-user'),
+    entry('menu.my_services', '/services', 'fas fa-server'),
+    entry('menu.order', '/order', 'fas fa-cart-shopping'),
+    entry('menu.profile', '/profile', 'fas fa-user'),
+  ];
+}
+
+export function operatorMenu(t: Translate, base: string, path: string): MenuEntry[] {
+  const entry = (title: TextKey, item: string, icon: string): MenuEntry => ({
+    title: t(title),
+    href: base + item,
+    icon,
+    active: isActive(path, base, item),
+  });
+  return [
+    entry('menu.tenants', '/tenants', 'fas fa-building'),
+    entry('menu.packages', '/packages', 'fas fa-box'),
+    entry('menu.runners', '/runners', 'fas fa-microchip'),
+    entry('menu.profile', '/profile', 'fas fa-user'),
   ];
 }

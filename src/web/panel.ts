@@ -3,8 +3,10 @@ import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { SignedIn } from '../auth/sessions.ts';
 import type { WebDeps } from './deps.ts';
-import type { AccountContext, OperatorContext, Tenant } from './env.ts';
+import type { AccountContext, OperatorContext, RootEnv, Tenant } from './env.ts';
 import { panelPolicy } from './headers.ts';
+import { formatsFor } from './lang/languages.ts';
+import { LANGUAGE_CHOICES, scriptWords } from './lang/texts.ts';
 import { noteOf } from './notes.ts';
 import { adminMenu, clientMenu, operatorMenu, type MenuEntry } from './menu.ts';
 import type { Site } from './site.ts';
@@ -37,15 +39,16 @@ interface Shell {
   readonly profile?: string;
 }
 
-async function answer(
+async function answer<E extends RootEnv>(
   panel: Panel,
-  c: Context,
+  c: Context<E>,
   template: string,
   data: PageData,
   shell: Shell,
   status: ContentfulStatusCode,
 ): Promise<Response> {
-  const html = await panel.templates.render(template, {
+  const lang = c.get('lang');
+  const page = {
     ...data,
     shell,
     base: shell.base,
@@ -54,9 +57,14 @@ async function answer(
     locale: shell.tenant?.locale ?? 'en',
     timezone: shell.tenant?.timezone ?? 'UTC',
     now: panel.deps.now(),
-    note: noteOf(c.req.query('note')),
-  });
-  return c.html(html, status);
+    note: noteOf(lang, c.req.query('note')),
+    root: panel.site.base,
+    languages: LANGUAGE_CHOICES,
+    here: panel.site.seenPath(new URL(c.req.url)) + new URL(c.req.url).search,
+    words: JSON.stringify(scriptWords(lang)),
+  };
+  const reading = { lang, formats: formatsFor(lang, shell.tenant?.locale) };
+  return c.html(await panel.templates.render(template, page, reading), status);
 }
 
 /** Answers with a page of the tenant's admin or client area. */
@@ -80,8 +88,9 @@ export async function accountPage(
         base,
         path: panel.site.seenPath(new URL(c.req.url)),
         account,
+        t: c.get('t'),
       })
-    : clientMenu(base, panel.site.seenPath(new URL(c.req.url)));
+    : clientMenu(c.get('t'), base, panel.site.seenPath(new URL(c.req.url)));
   return answer(
     panel,
     c,
@@ -121,7 +130,7 @@ export async function operatorPage(
       brandIcon: 'fas fa-shield-halved',
       home: base,
       base,
-      menu: operatorMenu(base, panel.site.seenPath(new URL(c.req.url))),
+      menu: operatorMenu(c.get('t'), base, panel.site.seenPath(new URL(c.req.url))),
       account: c.get('account'),
       signOut: `${base}/sign-out`,
       profile: `${base}/profile`,
@@ -131,9 +140,9 @@ export async function operatorPage(
 }
 
 /** Answers with a page that needs nobody signed in: sign-in, errors. */
-export async function plainPage(
+export async function plainPage<E extends RootEnv>(
   panel: Panel,
-  c: Context,
+  c: Context<E>,
   template: string,
   data: PageData,
   status: ContentfulStatusCode = 200,
@@ -158,7 +167,8 @@ export async function fragment(
 ): Promise<Response> {
   const tenant = c.get('tenant');
   const base = c.get('area') === 'admin' ? `${c.get('tenantBase')}/admin` : c.get('tenantBase');
-  const html = await panel.templates.render(template, {
+  const lang = c.get('lang');
+  const page = {
     ...data,
     base,
     csrf: c.get('account').csrfToken,
@@ -166,6 +176,8 @@ export async function fragment(
     locale: tenant.locale,
     timezone: tenant.timezone,
     now: panel.deps.now(),
-  });
-  return c.html(html);
+  };
+  return c.html(
+    await panel.templates.render(template, page, { lang, formats: formatsFor(lang, tenant.locale) }),
+  );
 }

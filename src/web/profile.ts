@@ -1,14 +1,22 @@
 /** One's own account, in every area: name, password, and the sessions that are open, each of which can be ended. */
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
 import { PersonName } from '../auth/accounts.ts';
 import { passwordFault } from '../auth/password.ts';
 import type { AccountApp, AccountContext, OperatorApp, OperatorContext, OperatorEnv } from './env.ts';
 import type { FormErrors } from './deps.ts';
 import { checkForm, idFrom } from './forms.ts';
+import { writeLanguageCookie } from './cookies.ts';
+import { ownPath } from './language.ts';
+import { isLanguage } from './lang/languages.ts';
 import { withNote } from './notes.ts';
 import { accountPage, operatorPage, type PageData, type Panel } from './panel.ts';
 
+const LanguageForm = v.object({
+  language: v.pipe(v.string(), v.check(isLanguage)),
+  from: v.optional(v.string(), ''),
+});
 const NameForm = v.object({ name: PersonName });
 const PasswordForm = v.pipe(
   v.object({
@@ -61,7 +69,13 @@ function register<E extends OperatorEnv>(
     const status = Object.keys(errors).length === 0 ? 200 : 422;
     return show(
       c,
-      { title: 'Profile', me: account, sessions, errors, elsewhere: auth.external !== undefined },
+      {
+        title: c.get('t')('menu.profile'),
+        me: account,
+        sessions,
+        errors,
+        elsewhere: auth.external !== undefined,
+      },
       status,
     );
   };
@@ -75,6 +89,13 @@ function register<E extends OperatorEnv>(
     await db.updateTable('accounts').set({ name: form.value.name }).where('id', '=', accountId).execute();
     auth.sessions.forget(accountId);
     return c.redirect(withNote(`${baseOf(c)}/profile`, 'profile-saved'), 303);
+  });
+
+  app.post('/profile/language', async (c) => {
+    const form = await checkForm(c, LanguageForm);
+    if (!form.ok) throw new HostError('BAD_INPUT', 'Choose one of the languages.');
+    writeLanguageCookie(c, form.value.language, panel.site);
+    return c.redirect(ownPath(form.value.from, panel.site.base), 303);
   });
 
   app.post('/profile/password', async (c) => {

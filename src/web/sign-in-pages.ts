@@ -5,6 +5,7 @@ import type { AccountKind } from '../auth/accounts.ts';
 import { clearSessionCookie, readSessionCookie, writeSessionCookie } from './cookies.ts';
 import { checkForm } from './forms.ts';
 import { checkCsrf } from './guard.ts';
+import { ownPath } from './language.ts';
 import { withNote } from './notes.ts';
 import { plainPage, type Panel } from './panel.ts';
 import type { RootEnv } from './env.ts';
@@ -30,18 +31,6 @@ const SignInForm = v.object({
 });
 const MINUTE_MS = 60_000;
 
-/** A path inside the area, or the area's start: a link to the sign-in must not lead to another site afterwards. */
-function safeNext(next: string, base: string): string {
-  const start = base === '' ? '/' : base;
-  const url = URL.parse(next, 'http://x.invalid');
-  const inside =
-    next.startsWith('/') &&
-    url?.host === 'x.invalid' &&
-    !url.pathname.startsWith('//') &&
-    (url.pathname === base || url.pathname.startsWith(`${base}/`));
-  return inside ? url.pathname + url.search : start;
-}
-
 /** @param areaOf what is known of the area once the tenant is */
 export function signInPages<E extends RootEnv>(
   app: Hono<E>,
@@ -54,7 +43,7 @@ export function signInPages<E extends RootEnv>(
     status: 200 | 401 | 429,
   ) => {
     const area = areaOf(c);
-    const data = { title: 'Sign in', ...area, action: `${area.base}/sign-in`, ...extra };
+    const data = { title: c.get('t')('layout.sign_in'), ...area, action: `${area.base}/sign-in`, ...extra };
     return plainPage(panel, c, 'layout/sign-in', data, status);
   };
 
@@ -68,7 +57,7 @@ export function signInPages<E extends RootEnv>(
   app.post('/sign-in', async (c) => {
     const area = areaOf(c);
     const form = await checkForm(c, SignInForm);
-    if (!form.ok) return page(c, { refused: 'Enter your e-mail and password.' }, 401);
+    if (!form.ok) return page(c, { refused: c.get('t')('layout.enter_both') }, 401);
     const { email, password, next } = form.value;
     const result = await panel.deps.auth.signIn({
       kind: area.kind,
@@ -84,13 +73,13 @@ export function signInPages<E extends RootEnv>(
         { area: area.kind, path: area.cookiePath, secure: panel.site.secure },
         result.token,
       );
-      return c.redirect(safeNext(next, area.base), 303);
+      return c.redirect(ownPath(next, area.base), 303);
     }
     if (result.reason === 'refused')
-      return page(c, { email, next, refused: 'That e-mail and password do not belong together.' }, 401);
+      return page(c, { email, next, refused: c.get('t')('layout.refused') }, 401);
     const minutes = Math.ceil(result.waitMs / MINUTE_MS);
     c.header('Retry-After', String(Math.ceil(result.waitMs / 1_000)));
-    return page(c, { email, next, refused: `Too many attempts. Try again in ${minutes} min.` }, 429);
+    return page(c, { email, next, refused: c.get('t')('layout.too_many', { n: minutes }) }, 429);
   });
 
   app.post('/sign-out', async (c) => {

@@ -6,7 +6,7 @@
 const SLUG = /^[a-z][a-z0-9-]{1,30}$/;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** Paths that are the same on every host: no tenant is put before them. */
-const SHARED = /^\/(?:static|m|hooks)\/|^\/healthz$/;
+const SHARED = /^\/(?:static|hooks|language)\/|^\/m\/[^/]+\/assets\/|^\/healthz$/;
 
 export interface Site {
   /** '' or '/hosting', never with a slash at its end. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync } from 'node:fs';
 import { Liquid } from 'liquidjs';
-import { filters } from './filters.ts';
+import { filters, type Reading } from './filters.ts';
 
 const ROOT = new URL('.', import.meta.url);
 const EXTENSION = '.liquid';
@@ -22,8 +22,11 @@ function readTemplates(): Record<string, string> {
 }
 
 export interface Templates {
-  /** @param name path below src/web without its ending: 'admin/dashboard' */
-  render(name: string, data: object): Promise<string>;
+  /**
+   * @param name path below src/web without its ending: 'admin/dashboard'
+   * @param reading language and formats; seen in every part (`lang`), also those that `render` gives a scope of their own
+   */
+  render(name: string, data: object, reading: Reading): Promise<string>;
 }
 
 /** @param asset a static file's name → its URL */
@@ -40,8 +43,8 @@ export function loadTemplates(asset: (name: string) => string): Templates {
   engine.registerFilter('asset', asset);
   for (const [name, filter] of Object.entries(filters)) engine.registerFilter(name, filter);
   return {
-    render: async (name, data) => {
-      const html: unknown = await engine.renderFile(name, data);
+    render: async (name, data, reading) => {
+      const html: unknown = await engine.renderFile(name, data, { globals: { ...reading } });
       return String(html);
     },
   };

@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from 'hono';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { WebDeps } from './deps.ts';
 import type { Tenant, TenantEnv } from './env.ts';
+import { setLanguage } from './language.ts';
 import { WEB_LIMITS } from './limits.ts';
 import type { Panel } from './panel.ts';
 
@@ -32,6 +33,7 @@ export function withTenant(panel: Panel): MiddlewareHandler<TenantEnv> {
     if (tenant === undefined) throw new HostError('NOT_FOUND', 'There is no such tenant here.');
     const ownHost = panel.site.tenantOf(new URL(c.req.url).host) !== undefined;
     c.set('tenant', tenant);
+    setLanguage(c, { tenantLocale: tenant.locale });
     c.set('tenantBase', ownHost ? panel.site.base : `${panel.site.base}/t/${tenant.slug}`);
     await next();
   };

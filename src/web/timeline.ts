@@ -6,6 +6,7 @@ import { sql, type Expression, type Kysely } from 'kysely';
 import * as v from 'valibot';
 import type { Tables } from '../database/tables.ts';
 import { isSentence, labelOf } from './filters.ts';
+import { isStatus, type Translate } from './lang/texts.ts';
 import { WEB_LIMITS } from './limits.ts';
 
 export interface TimelineEntry {
@@ -48,23 +49,32 @@ function errorText(error: unknown): string | undefined {
   return [parsed.output.code, parsed.output.message].filter((part) => part !== '').join(': ');
 }
 
+/** A status of the closed sets, in words; what is none stays what it is. */
+function statusWord(status: string, t: Translate): string {
+  return isStatus(status) ? t(`status.${status}`) : labelOf(status);
+}
+
 function cpuFact(cpuUs: number): string {
   return `${(cpuUs / 1_000).toFixed(1)} ms CPU`;
 }
 
 /** Newest first, at most WEB_LIMITS.timelineRows of each sort. */
-export async function readTimeline(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+export async function readTimeline(
+  db: Kysely<Tables>,
+  scope: TimelineScope,
+  t: Translate,
+): Promise<TimelineEntry[]> {
   const parts = await Promise.all([
-    'serviceId' in scope ? changes(db, scope.serviceId) : [],
-    tasks(db, scope),
-    attempts(db, scope),
+    'serviceId' in scope ? changes(db, scope.serviceId, t) : [],
+    tasks(db, scope, t),
+    attempts(db, scope, t),
     calls(db, scope),
-    logs(db, scope),
+    logs(db, scope, t),
   ]);
   return parts.flat().sort((a, b) => b.at.getTime() - a.at.getTime());
 }
 
-async function changes(db: Kysely<Tables>, serviceId: string): Promise<TimelineEntry[]> {
+async function changes(db: Kysely<Tables>, serviceId: string, t: Translate): Promise<TimelineEntry[]> {
   const rows = await db
     .selectFrom('service_changes as change')
     .selectAll('change')
@@ -76,16 +86,15 @@ async function changes(db: Kysely<Tables>, serviceId: string): Promise<TimelineE
     .orderBy('change.id', 'desc')
     .limit(WEB_LIMITS.timelineRows)
     .execute();
-  const words = { status: 'Status', provision_status: 'Provisioning', product: 'Product' };
   return rows.map((row) => {
-    const before = row.old_product ?? (row.old_value === null ? null : labelOf(row.old_value));
-    const after = row.new_product ?? labelOf(row.new_value);
+    const before = row.old_product ?? (row.old_value === null ? null : statusWord(row.old_value, t));
+    const after = row.new_product ?? statusWord(row.new_value, t);
     return {
       key: `change-${row.id}`,
       at: row.at,
       icon: row.field === 'product' ? 'fas fa-box-open' : 'fas fa-flag',
       tone: toneOf(row.new_value),
-      title: `${words[row.field]}: ${before === null ? '' : `${before} → `}${after}`,
+      title: `${t(`timeline.${row.field}`)}: ${before === null ? '' : `${before} → `}${after}`,
       facts: [],
       by: row.actor,
     };
@@ -99,7 +108,7 @@ function productName(value: Expression<string | null>) {
   >`case when change.field = 'product' then (select name from products where id = ${value}::uuid) end`;
 }
 
-async function tasks(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+async function tasks(db: Kysely<Tables>, scope: TimelineScope, t: Translate): Promise<TimelineEntry[]> {
   const rows = await db
     .selectFrom('tasks')
     .select(['id', 'method', 'status', 'created_at', 'cpu_us', 'parent_id'])
@@ -112,15 +121,15 @@ async function tasks(db: Kysely<Tables>, scope: TimelineScope): Promise<Timeline
     at: row.created_at,
     icon: 'fas fa-list-check',
     tone: toneOf(row.status),
-    title: `${row.method} queued`,
+    title: t('timeline.queued', { method: row.method }),
     facts: row.cpu_us > 0 ? [cpuFact(row.cpu_us)] : [],
     badge: row.status,
     taskId: row.id,
-    ...(row.parent_id === null ? {} : { message: 'Queued by an earlier task.' }),
+    ...(row.parent_id === null ? {} : { message: t('timeline.by_earlier') }),
   }));
 }
 
-async function attempts(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+async function attempts(db: Kysely<Tables>, scope: TimelineScope, t: Translate): Promise<TimelineEntry[]> {
   const rows = await db
     .selectFrom('task_attempts')
     .innerJoin('tasks', 'tasks.id', 'task_attempts.task_id')
@@ -148,7 +157,7 @@ async function attempts(db: Kysely<Tables>, scope: TimelineScope): Promise<Timel
       at: row.started_at,
       icon: 'fas fa-play',
       tone: row.ended_at === null ? 'azure' : '',
-      title: `${row.method}: attempt ${row.number} began`,
+      title: t('timeline.attempt_began', { method: row.method, n: row.number }),
       facts: [],
       taskId: row.task_id,
     };
@@ -159,7 +168,11 @@ async function attempts(db: Kysely<Tables>, scope: TimelineScope): Promise<Timel
       at: row.ended_at,
       icon: row.outcome === 'completed' ? 'fas fa-check' : 'fas fa-xmark',
       tone: toneOf(row.outcome),
-      title: `${row.method}: attempt ${row.number} ${row.outcome}`,
+      title: t('timeline.attempt_ended', {
+        method: row.method,
+        n: row.number,
+        outcome: statusWord(row.outcome, t).toLowerCase(),
+      }),
       facts: [`${row.wall_ms} ms`, cpuFact(row.cpu_us)],
       taskId: row.task_id,
       ...(message === undefined ? {} : { message }),
@@ -193,7 +206,7 @@ async function calls(db: Kysely<Tables>, scope: TimelineScope): Promise<Timeline
   });
 }
 
-async function logs(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineEntry[]> {
+async function logs(db: Kysely<Tables>, scope: TimelineScope, t: Translate): Promise<TimelineEntry[]> {
   const rows = await db
     .selectFrom('logs')
     .selectAll()
@@ -210,8 +223,8 @@ async function logs(db: Kysely<Tables>, scope: TimelineScope): Promise<TimelineE
     icon: 'fas fa-scroll',
     tone: grave.has(row.level) ? 'red' : row.level === 'warning' ? 'orange' : '',
     title: row.action,
-    facts: [row.level],
-    ...(row.source === 'host' ? { by: 'host' } : {}),
+    facts: [statusWord(row.level, t).toLowerCase()],
+    ...(row.source === 'host' ? { by: t('timeline.host') } : {}),
     ...(isSentence(row.request) ? { message: row.request } : { request: row.request }),
     response: row.response,
     ...(row.task_id === null ? {} : { taskId: row.task_id }),

@@ -8,6 +8,7 @@ import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
 import type { Bulkhead } from '../../src/host.ts';
 import { readError } from '../../src/jobs/task.ts';
 import type { WebDeps } from '../../src/web/deps.ts';
+import { translators } from '../../src/web/lang/texts.ts';
 import { readTimeline } from '../../src/web/timeline.ts';
 import { until } from './until.ts';
 
@@ -313,7 +314,7 @@ export class Tenant {
   /** The service's timeline as its page shows it, oldest first, each entry on a line. */
   async timeline(serviceId: string): Promise<string[]> {
     await this.bulkhead.recorder.flush();
-    const entries = await readTimeline(this.panel.db, { serviceId });
+    const entries = await readTimeline(this.panel.db, { serviceId }, translators.en);
     return entries
       .reverse()
       .map(({ title, facts, badge, by, message }) =>

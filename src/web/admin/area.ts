@@ -26,13 +26,13 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
   const area = new Hono<TenantEnv>();
   signInPages(area, panel, (c) => ({
     kind: 'admin',
-    heading: 'Sign in to the admin panel',
+    heading: c.get('t')('layout.admin_sign_in'),
     brand: c.get('tenant').name,
     brandIcon: 'fas fa-cubes',
     tenantId: c.get('tenant').id,
     base: `${c.get('tenantBase')}/admin`,
     cookiePath: c.get('tenantBase'),
-    others: [{ href: `${c.get('tenantBase')}/sign-in`, title: 'I am a client' }],
+    others: [{ href: `${c.get('tenantBase')}/sign-in`, title: c.get('t')('layout.i_am_a_client') }],
   }));
   const pages = new Hono<AccountEnv>();
   pages.use(requireAccount(panel, 'admin'));

@@ -69,14 +69,19 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
   app.get('/clients', async (c) => {
     need(c, 'clients.manage');
     const { rows, paging, q } = await readClients(panel, c);
-    return accountPage(panel, c, 'admin/clients', { title: 'Clients', clients: rows, paging, q });
+    return accountPage(panel, c, 'admin/clients', {
+      title: c.get('t')('menu.clients'),
+      clients: rows,
+      paging,
+      q,
+    });
   });
 
   const newPage = (c: AccountContext, refused?: { errors: FormErrors; values: RawForm }) => {
     need(c, 'clients.manage');
     const data = {
-      title: 'New client',
-      crumb: { href: `${c.get('tenantBase')}/admin/clients`, title: 'Clients' },
+      title: c.get('t')('admin.new_client'),
+      crumb: { href: `${c.get('tenantBase')}/admin/clients`, title: c.get('t')('menu.clients') },
       values: refused?.values ?? {},
       errors: refused?.errors ?? {},
     };
@@ -122,7 +127,7 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
       .execute();
     return accountPage(panel, c, 'admin/client', {
       title: client.name,
-      crumb: { href: `${c.get('tenantBase')}/admin/clients`, title: 'Clients' },
+      crumb: { href: `${c.get('tenantBase')}/admin/clients`, title: c.get('t')('menu.clients') },
       client,
       services,
     });

@@ -80,7 +80,7 @@ export function dashboardPage(app: AccountApp, panel: Panel): void {
     const total = totalUsage(usage);
     const averageMs = total.invocations === 0 ? 0 : total.wallMs / total.invocations;
     return accountPage(panel, c, 'admin/dashboard', {
-      title: 'Dashboard',
+      title: c.get('t')('menu.dashboard'),
       numbers,
       total,
       averageMs,

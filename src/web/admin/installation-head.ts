@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { hasInstances } from '../../../sandbox/contract/kinds.ts';
 import type { AccountContext } from '../env.ts';
+import type { TextKey } from '../lang/texts.ts';
 import { may, type InstallationRow } from '../need.ts';
 import type { PageData } from '../panel.ts';
 
@@ -22,17 +23,17 @@ export type InstallationTab =
 
 const TABS: readonly {
   readonly key: InstallationTab;
-  readonly title: string;
+  readonly title: TextKey;
   readonly icon: string;
   readonly manage: boolean;
 }[] = [
-  { key: 'overview', title: 'Overview', icon: 'fas fa-circle-info', manage: false },
-  { key: 'permissions', title: 'Permissions', icon: 'fas fa-user-shield', manage: true },
-  { key: 'settings', title: 'Settings', icon: 'fas fa-sliders', manage: true },
-  { key: 'instances', title: 'Accounts', icon: 'fas fa-plug', manage: true },
-  { key: 'tasks', title: 'Tasks', icon: 'fas fa-list-check', manage: false },
-  { key: 'logs', title: 'Logs', icon: 'fas fa-scroll', manage: false },
-  { key: 'danger', title: 'Danger zone', icon: 'fas fa-triangle-exclamation', manage: true },
+  { key: 'overview', title: 'admin.overview', icon: 'fas fa-circle-info', manage: false },
+  { key: 'permissions', title: 'admin.permissions', icon: 'fas fa-user-shield', manage: true },
+  { key: 'settings', title: 'menu.settings', icon: 'fas fa-sliders', manage: true },
+  { key: 'instances', title: 'admin.accounts', icon: 'fas fa-plug', manage: true },
+  { key: 'tasks', title: 'menu.tasks', icon: 'fas fa-list-check', manage: false },
+  { key: 'logs', title: 'menu.logs', icon: 'fas fa-scroll', manage: false },
+  { key: 'danger', title: 'admin.danger_zone', icon: 'fas fa-triangle-exclamation', manage: true },
 ];
 
 export function installationHead(
@@ -47,11 +48,11 @@ export function installationHead(
   const home = `${admin}/installations/${installation.id}`;
   return {
     title: shown.title === '' ? installation.name : shown.title,
-    crumb: { href: `${admin}/modules`, title: 'Modules' },
+    crumb: { href: `${admin}/modules`, title: c.get('t')('menu.modules') },
     module: { ...installation, ...shown, home },
     tabs: TABS.filter(({ key, manage }) => key !== without && (!manage || may(c, 'modules.manage'))).map(
       ({ key, title, icon }) => ({
-        title,
+        title: c.get('t')(title),
         icon,
         href: key === 'overview' ? home : `${home}/${key}`,
         active: key === tab,

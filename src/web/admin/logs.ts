@@ -25,7 +25,7 @@ export function logsPage(app: AccountApp, panel: Panel): void {
     ]);
     const filter = { level, module: installationId, service: serviceId, q: text };
     return accountPage(panel, c, 'admin/logs', {
-      title: 'Logs',
+      title: c.get('t')('menu.logs'),
       logs: rows,
       paging,
       filter,

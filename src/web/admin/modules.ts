@@ -40,7 +40,7 @@ export function modulesPage(app: AccountApp, panel: Panel): void {
       (row) => row.paused_at !== null || row.status === 'restricted' || row.status === 'error',
     ).length;
     return accountPage(panel, c, 'admin/modules', {
-      title: 'Modules',
+      title: c.get('t')('menu.modules'),
       modules,
       attention,
       total: totalUsage(usage),

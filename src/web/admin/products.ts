@@ -173,7 +173,7 @@ async function formPage(
   const isHtml = form.kind === 'html';
   const data = {
     title: existing === null ? 'New product' : existing.name,
-    crumb: { href: `${c.get('tenantBase')}/admin/products`, title: 'Products' },
+    crumb: { href: `${c.get('tenantBase')}/admin/products`, title: c.get('t')('menu.products') },
     action: existing === null ? `products/new?module=${installation.id}` : `products/${existing.id}`,
     product:
       refused === undefined
@@ -242,7 +242,7 @@ export function productPages(app: AccountApp, panel: Panel): void {
   app.get('/products', async (c) => {
     need(c, 'products.manage');
     const products = await readProducts(panel, c.get('tenant').id);
-    return accountPage(panel, c, 'admin/products', { title: 'Products', products });
+    return accountPage(panel, c, 'admin/products', { title: c.get('t')('menu.products'), products });
   });
 
   app.get('/products/new', async (c) => {
@@ -251,8 +251,8 @@ export function productPages(app: AccountApp, panel: Panel): void {
     if (module !== undefined && module !== '')
       return formPage(panel, c, await installationOf(panel, c.get('tenant').id, idFrom(module)), null);
     return accountPage(panel, c, 'admin/product-module', {
-      title: 'New product',
-      crumb: { href: `${c.get('tenantBase')}/admin/products`, title: 'Products' },
+      title: c.get('t')('admin.new_product'),
+      crumb: { href: `${c.get('tenantBase')}/admin/products`, title: c.get('t')('menu.products') },
       modules: await installationChoices(panel, c.get('tenant').id, 'Product'),
     });
   });

@@ -69,7 +69,7 @@ export function servicePages(app: AccountApp, panel: Panel): void {
   const shown = async (c: AccountContext) => {
     const service = await serviceRow(panel, c);
     const [entries, products, installation] = await Promise.all([
-      readTimeline(db, { serviceId: service.id }),
+      readTimeline(db, { serviceId: service.id }, c.get('t')),
       siblings(panel, service),
       installationOf(panel, service.tenant_id, service.installation_id),
     ]);
@@ -93,7 +93,7 @@ export function servicePages(app: AccountApp, panel: Panel): void {
     return accountPage(panel, c, 'admin/service', {
       ...data,
       title: data.service.name,
-      crumb: { href: `${c.get('tenantBase')}/admin/services`, title: 'Services' },
+      crumb: { href: `${c.get('tenantBase')}/admin/services`, title: c.get('t')('menu.services') },
       hasPage: declared.success && declared.output.own_methods.includes('getServicePage'),
       frames: `${c.get('tenantBase')}/m/service/${data.service.id}`,
     });

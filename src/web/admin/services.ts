@@ -62,7 +62,7 @@ export function servicesPage(app: AccountApp, panel: Panel): void {
     need(c, 'services.view');
     const { rows, paging, filter } = await readServices(panel, c);
     return accountPage(panel, c, 'admin/services', {
-      title: 'Services',
+      title: c.get('t')('menu.services'),
       services: rows,
       paging,
       filter,
@@ -96,8 +96,8 @@ export function servicesPage(app: AccountApp, panel: Panel): void {
         ? form
         : { ...form, values: { ...form.values, ...refused.values } };
     const data = {
-      title: 'New service',
-      crumb: { href: `${c.get('tenantBase')}/admin/services`, title: 'Services' },
+      title: c.get('t')('admin.new_service'),
+      crumb: { href: `${c.get('tenantBase')}/admin/services`, title: c.get('t')('menu.services') },
       clients,
       products,
       chosen,

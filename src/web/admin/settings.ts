@@ -166,7 +166,7 @@ export function settingsPages(app: AccountApp, panel: Panel): void {
       panel,
       c,
       'admin/settings',
-      { title: 'Settings', tenant, roles, admins, keys, errors, values },
+      { title: c.get('t')('menu.settings'), tenant, roles, admins, keys, errors, values },
       status,
     );
   };

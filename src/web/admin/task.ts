@@ -61,7 +61,7 @@ function stepValue(text: string): unknown {
 async function parts(panel: Panel, c: AccountContext) {
   const task = await taskRow(panel, c);
   const [entries, stepRows] = await Promise.all([
-    readTimeline(panel.deps.db, { taskId: task.id }),
+    readTimeline(panel.deps.db, { taskId: task.id }, c.get('t')),
     steps(panel, task.id),
   ]);
   const manage = may(c, 'tasks.manage');
@@ -79,7 +79,7 @@ export function taskPages(app: AccountApp, panel: Panel): void {
     return accountPage(panel, c, 'admin/task', {
       ...data,
       title: data.task.method,
-      crumb: { href: `${c.get('tenantBase')}/admin/tasks`, title: 'Tasks' },
+      crumb: { href: `${c.get('tenantBase')}/admin/tasks`, title: c.get('t')('menu.tasks') },
       params: redact(data.task.params),
       result: redact(data.task.result),
     });

@@ -24,7 +24,7 @@ export function tasksPage(app: AccountApp, panel: Panel): void {
     ]);
     const filter = { status, tag, module };
     return accountPage(panel, c, 'admin/tasks', {
-      title: 'Tasks',
+      title: c.get('t')('menu.tasks'),
       tasks: rows,
       paging,
       filter,

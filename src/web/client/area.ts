@@ -12,7 +12,7 @@ export function clientArea(panel: Panel): Hono<TenantEnv> {
   const area = new Hono<TenantEnv>();
   signInPages(area, panel, (c) => ({
     kind: 'client',
-    heading: 'Sign in',
+    heading: c.get('t')('layout.sign_in'),
     brand: c.get('tenant').name,
     brandIcon: 'fas fa-cubes',
     tenantId: c.get('tenant').id,

@@ -37,7 +37,7 @@ export function orderPages(app: AccountApp, panel: Panel): void {
       .orderBy('products.name')
       .limit(WEB_LIMITS.pageRows * 2)
       .execute();
-    return accountPage(panel, c, 'client/order', { title: 'Order', products });
+    return accountPage(panel, c, 'client/order', { title: c.get('t')('menu.order'), products });
   });
 
   const find = async (c: AccountContext) => {
@@ -63,7 +63,7 @@ export function orderPages(app: AccountApp, panel: Panel): void {
     const shown = refused === undefined ? form : { ...form, values: { ...form.values, ...refused.values } };
     const data = {
       title: product.name,
-      crumb: { href: `${c.get('tenantBase')}/order`, title: 'Order' },
+      crumb: { href: `${c.get('tenantBase')}/order`, title: c.get('t')('menu.order') },
       product,
       form: shown,
       prices,

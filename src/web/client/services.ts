@@ -5,6 +5,7 @@ import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { idFrom } from '../forms.ts';
 import { WEB_LIMITS } from '../limits.ts';
+import type { TextKey } from '../lang/texts.ts';
 import { liveStream } from '../live.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
 
@@ -33,13 +34,13 @@ function services(panel: Panel, c: AccountContext) {
 }
 
 /** What a client is told while the service is not ready: no word of the module's inner life. */
-const WAITING: Readonly<Record<string, string>> = {
-  pending: 'Your service is being prepared.',
-  suspended: 'Your service is suspended. Please contact us.',
-  terminated: 'This service has ended.',
-  cancelled: 'This service was cancelled.',
-  fraud: 'Your order is being checked.',
-  manual: 'We are setting up your service by hand.',
+const WAITING: Readonly<Record<string, TextKey>> = {
+  pending: 'client.waiting_pending',
+  suspended: 'client.waiting_suspended',
+  terminated: 'client.waiting_terminated',
+  cancelled: 'client.waiting_cancelled',
+  fraud: 'client.waiting_fraud',
+  manual: 'client.waiting_manual',
 };
 
 export function clientServicePages(app: AccountApp, panel: Panel): void {
@@ -48,7 +49,10 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
       .orderBy('services.created_at', 'desc')
       .limit(WEB_LIMITS.pageRows)
       .execute();
-    return accountPage(panel, c, 'client/services', { title: 'My services', services: rows });
+    return accountPage(panel, c, 'client/services', {
+      title: c.get('t')('menu.my_services'),
+      services: rows,
+    });
   });
 
   /** '-' is no tab's key: a module cannot take these addresses for its own. */
@@ -75,7 +79,7 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
       throw new HostError('NOT_FOUND', 'There is no such page.');
     return accountPage(panel, c, 'client/service', {
       title: service.name,
-      crumb: { href: `${c.get('tenantBase')}/services`, title: 'My services' },
+      crumb: { href: `${c.get('tenantBase')}/services`, title: c.get('t')('menu.my_services') },
       wanted,
       ...shown,
     });
@@ -101,14 +105,13 @@ function shownService(
   const tabs = declared.success && usable ? declared.output.tabs : [];
   const tab = wanted === undefined ? tabs[0] : tabs.find(({ key }) => key === wanted);
   const home = `${c.get('tenantBase')}/services/${service.id}`;
+  const waiting = WAITING[service.status] ?? (usable ? undefined : 'client.pages_unavailable');
   return {
     service,
     tabs: tabs.map(({ key, name }) => ({ name, href: `${home}/${key}`, active: key === tab?.key })),
     tab,
     frames: `${c.get('tenantBase')}/m/client/${service.id}`,
     home,
-    waiting:
-      WAITING[service.status] ??
-      (usable ? undefined : 'Your service’s pages are not available at the moment.'),
+    waiting: waiting === undefined ? undefined : c.get('t')(waiting),
   };
 }

@@ -13,9 +13,9 @@ import { tenantPages } from './tenants.ts';
 export function operatorArea(panel: Panel): Hono<RootEnv> {
   const area = new Hono<RootEnv>();
   const base = `${panel.site.base}/operator`;
-  signInPages(area, panel, () => ({
+  signInPages(area, panel, (c) => ({
     kind: 'operator',
-    heading: 'Operator sign-in',
+    heading: c.get('t')('layout.operator_sign_in'),
     brand: 'Bulkhead',
     brandIcon: 'fas fa-shield-halved',
     tenantId: null,

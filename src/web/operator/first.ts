@@ -18,7 +18,7 @@ export function firstOperatorPages(app: Hono<RootEnv>, panel: Panel): void {
       panel,
       c,
       'operator/first',
-      { title: 'First operator', errors, values },
+      { title: c.get('t')('operator.first_operator'), errors, values },
       Object.keys(errors).length === 0 ? 200 : 422,
     );
 

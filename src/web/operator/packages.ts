@@ -68,7 +68,7 @@ export function packagePages(app: OperatorApp, panel: Panel): void {
       .execute();
     const shown = paged(c.req.url, page, rows);
     return operatorPage(panel, c, 'operator/packages', {
-      title: 'Packages',
+      title: c.get('t')('menu.packages'),
       versions: shown.rows,
       paging: shown.paging,
     });
@@ -89,7 +89,7 @@ export function packagePages(app: OperatorApp, panel: Panel): void {
     if (version === undefined) throw new HostError('NOT_FOUND', 'There is no such version.');
     return operatorPage(panel, c, 'operator/package', {
       title: `${version.name} ${version.version}`,
-      crumb: { href: home, title: 'Packages' },
+      crumb: { href: home, title: c.get('t')('menu.packages') },
       version,
       wishes: wishes(version.manifest),
     });

@@ -17,7 +17,7 @@ export function runnersPage(app: OperatorApp, panel: Panel): void {
     const names = new Map(tenants.map(({ id, name }) => [id, name]));
     const rows = runners.map((runner) => ({ ...runner, name: names.get(runner.group) ?? runner.group }));
     return operatorPage(panel, c, 'operator/runners', {
-      title: 'Runners',
+      title: c.get('t')('menu.runners'),
       runners: rows,
       rssBytes: rows.reduce((sum, { rssBytes }) => sum + rssBytes, 0),
       isolates: rows.reduce((sum, { isolates }) => sum + isolates, 0),

@@ -87,12 +87,12 @@ function egressLines(text: string): { allow: { cidr: string; port: number }[]; e
 export function tenantPages(app: OperatorApp, panel: Panel): void {
   const { tenants, db } = panel.deps;
   const home = `${panel.site.base}/operator/tenants`;
-  const crumb = { href: home, title: 'Tenants' };
+  const crumb = (c: OperatorContext) => ({ href: home, title: c.get('t')('menu.tenants') });
 
   app.get('/tenants', async (c) => {
     const rows = await readTenants(panel);
     return operatorPage(panel, c, 'operator/tenants', {
-      title: 'Tenants',
+      title: c.get('t')('menu.tenants'),
       tenants: rows,
       root: panel.site.base,
     });
@@ -103,7 +103,7 @@ export function tenantPages(app: OperatorApp, panel: Panel): void {
       panel,
       c,
       'operator/tenant-new',
-      { title: 'New tenant', crumb, errors, values },
+      { title: c.get('t')('operator.new_tenant'), crumb: crumb(c), errors, values },
       Object.keys(errors).length === 0 ? 200 : 422,
     );
   app.get('/tenants/new', (c) => newPage(c));
@@ -155,7 +155,7 @@ export function tenantPages(app: OperatorApp, panel: Panel): void {
     ]);
     const data = {
       title: tenant.name,
-      crumb,
+      crumb: crumb(c),
       tenant,
       admins,
       modules,

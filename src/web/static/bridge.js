@@ -59,8 +59,7 @@
       port = undefined;
       const note = document.createElement('div');
       note.className = 'alert alert-warning m-3';
-      note.textContent =
-        'This module’s page kept the panel too busy and was taken away. Reload the page to see it again.';
+      note.textContent = globalThis.bulkheadWord('too_busy');
       frame.replaceWith(note);
     }
 
@@ -137,10 +136,18 @@
       });
       const { allowed } = await response.json();
       if (allowed !== true) {
-        await askOnce(`This module may not send you to ${target.host}.`, 'Close');
+        await askOnce(
+          globalThis.bulkheadWord('may_not_leave', { host: target.host }),
+          globalThis.bulkheadWord('close'),
+        );
         return;
       }
-      if (await askOnce(`This module wants to open ${target.origin}. Go there?`, 'Open'))
+      if (
+        await askOnce(
+          globalThis.bulkheadWord('wants_to_open', { origin: target.origin }),
+          globalThis.bulkheadWord('open'),
+        )
+      )
         window.open(target.href, '_blank', 'noopener,noreferrer');
     }
 
@@ -174,9 +181,12 @@
     async function plain(data) {
       const message =
         data.kind === 'json'
-          ? (data.body?.message ?? (data.body?.success === false ? 'It did not work.' : 'Done.'))
+          ? (data.body?.message ??
+            (data.body?.success === false
+              ? globalThis.bulkheadWord('did_not_work')
+              : globalThis.bulkheadWord('done')))
           : data.text;
-      await askOnce(String(message), 'Close');
+      await askOnce(String(message), globalThis.bulkheadWord('close'));
       frame.src = current.href;
       return '';
     }
@@ -220,7 +230,7 @@
         try {
           await follow(await request(path, method, fields, 'application/x-www-form-urlencoded'));
         } catch (error) {
-          await askOnce(String(error.message), 'Close');
+          await askOnce(String(error.message), globalThis.bulkheadWord('close'));
         }
       },
       download: async ({ path, href, name }) => {

@@ -4,6 +4,12 @@
  * event means "something changed", and the fragment is fetched anew, so the server renders in one place only.
  */
 (() => {
+  /** What we say, in the page's language; `{name}` stands for an argument. */
+  const texts = JSON.parse(document.querySelector('meta[name="bh-words"]')?.content ?? '{}');
+  const word = (name, args = {}) =>
+    (texts[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => args[key] ?? whole);
+  globalThis.bulkheadWord = word;
+
   const on = (name, selector, handler) =>
     document.addEventListener(name, (event) => {
       const found = event.target instanceof Element ? event.target.closest(selector) : null;
@@ -36,7 +42,7 @@
   });
 
   async function confirmed(form, submitter) {
-    if (!(await ask(form.dataset.confirm ?? '', form.dataset.confirmButton ?? 'Go on'))) return;
+    if (!(await ask(form.dataset.confirm ?? '', form.dataset.confirmButton ?? word('go_on')))) return;
     form.dataset.confirmed = 'yes';
     form.requestSubmit(submitter ?? undefined);
   }
@@ -58,7 +64,7 @@
       element.textContent = label;
       return element;
     };
-    row.append(make('Cancel', 'no', ''), make(button, 'yes', 'btn-danger'));
+    row.append(make(word('cancel'), 'no', ''), make(button, 'yes', 'btn-danger'));
     dialog.append(body, row);
     document.body.append(dialog);
     dialog.showModal();

@@ -30,7 +30,7 @@ export function storePages(app: AccountApp, panel: Panel): void {
       installedModules(panel, c.get('tenant').id),
     ]);
     const modules = entries.map((entry) => ({ ...entry, installationId: installed.get(entry.moduleId) }));
-    return accountPage(panel, c, 'store/search', { title: 'Store', q: text, modules });
+    return accountPage(panel, c, 'store/search', { title: c.get('t')('menu.store'), q: text, modules });
   });
 
   app.get('/store/:id', async (c) => {
@@ -41,7 +41,7 @@ export function storePages(app: AccountApp, panel: Panel): void {
     ]);
     return accountPage(panel, c, 'store/module', {
       title: module.title,
-      crumb: { href: `${c.get('tenantBase')}/admin/store`, title: 'Store' },
+      crumb: { href: `${c.get('tenantBase')}/admin/store`, title: c.get('t')('menu.store') },
       module,
       groups: groupLines(module.lines),
       installationId: installed.get(module.moduleId),
