@@ -10,10 +10,8 @@ export interface Asked {
   /** The JSON body; undefined if there was none. */
   readonly body: unknown;
 }
-export interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
+/** What it answers; 'hang up' ends the connection without a word. */
+export type Answer = { readonly status: number; readonly body: unknown } | 'hang up';
 
 export interface RecordingApi extends AsyncDisposable {
   readonly origin: string;
@@ -38,9 +36,10 @@ export async function recordingApi(
     const answer = async (): Promise<void> => {
       const { asked, text } = await readAsked(request);
       all.push(asked);
-      const { status, body } = await respond(asked, text);
-      response.writeHead(status, { 'content-type': 'application/json' });
-      response.end(status === 204 ? undefined : JSON.stringify(body));
+      const said = await respond(asked, text);
+      if (said === 'hang up') return void request.socket.destroy();
+      response.writeHead(said.status, { 'content-type': 'application/json' });
+      response.end(said.status === 204 ? undefined : JSON.stringify(said.body));
     };
     answer().catch((error: unknown) => {
       response.writeHead(500);

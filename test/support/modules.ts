@@ -1,5 +1,5 @@
 /** Modules made for a test: a few lines of TypeScript and a manifest become a signed package. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -57,6 +57,22 @@ export async function packSource(
     return await packFolder(folder, publisher);
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** The package of a folder with some files changed: path → text. */
+export async function packChanged(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+  publisher: Publisher = PUBLISHER,
+): Promise<Uint8Array> {
+  const copy = await mkdtemp(join(tmpdir(), 'bulkhead-module-'));
+  try {
+    await cp(folder, copy, { recursive: true });
+    for (const [path, text] of Object.entries(files)) await writeFile(join(copy, path), text);
+    return await packFolder(copy, publisher);
+  } finally {
+    await rm(copy, { recursive: true, force: true });
   }
 }
 
