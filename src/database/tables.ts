@@ -94,6 +94,33 @@ export interface CreditEntriesTable {
   created_at: Defaulted<Date>;
 }
 
+export interface DeliveriesTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  instance_id: Nullable<string>;
+  sender: string;
+  channel: 'email' | 'chat' | 'sms';
+  category: Nullable<
+    'staff_administrative' | 'staff_operational' | 'client_administrative' | 'client_operational'
+  >;
+  event: Nullable<string>;
+  level: Defaulted<'info' | 'success' | 'warning' | 'error'>;
+  account_id: Nullable<string>;
+  source_id: Nullable<string>;
+  recipient: string;
+  subject: string;
+  payload: Json;
+  status: Defaulted<'queued' | 'sent' | 'failed'>;
+  attempts: Defaulted<number>;
+  error_code: Nullable<string>;
+  error_message: Nullable<string>;
+  task_id: Nullable<string>;
+  once_key: Nullable<string>;
+  resent_of: Nullable<string>;
+  created_at: Defaulted<Date>;
+  finished_at: Nullable<Date>;
+}
+
 export interface FlowsTable {
   id: Defaulted<string>;
   kind: string;
@@ -209,6 +236,40 @@ export interface ModulesTable {
   type: string;
   name: string;
   created_at: Defaulted<Date>;
+}
+
+export interface NotificationLayoutsTable {
+  tenant_id: string;
+  name: string;
+  locale: string;
+  html: string;
+  updated_at: Defaulted<Date>;
+}
+
+export interface NotificationRuleSendersTable {
+  rule_id: string;
+  instance_id: string;
+}
+
+export interface NotificationRulesTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  category: 'staff_administrative' | 'staff_operational' | 'client_administrative' | 'client_operational';
+  event: Nullable<string>;
+  min_level: Defaulted<'info' | 'success' | 'warning' | 'error'>;
+  active: Defaulted<boolean>;
+  created_at: Defaulted<Date>;
+}
+
+export interface NotificationTemplatesTable {
+  tenant_id: string;
+  name: string;
+  locale: string;
+  layout: string;
+  subject: string;
+  html: string;
+  plain: string;
+  updated_at: Defaulted<Date>;
 }
 
 export interface PackagesTable {
@@ -482,6 +543,7 @@ export interface Tables {
   cache_entries: CacheEntriesTable;
   calls: CallsTable;
   credit_entries: CreditEntriesTable;
+  deliveries: DeliveriesTable;
   flows: FlowsTable;
   grant_use: GrantUseTable;
   installations: InstallationsTable;
@@ -491,6 +553,10 @@ export interface Tables {
   logs: LogsTable;
   module_versions: ModuleVersionsTable;
   modules: ModulesTable;
+  notification_layouts: NotificationLayoutsTable;
+  notification_rule_senders: NotificationRuleSendersTable;
+  notification_rules: NotificationRulesTable;
+  notification_templates: NotificationTemplatesTable;
   packages: PackagesTable;
   payments: PaymentsTable;
   prices: PricesTable;
