@@ -1,0 +1,16 @@
+/** One part of the bench. */
+import type { Row } from './report.ts';
+
+export interface CaseHow {
+  /** Fewer and shorter rounds: to see that all works. */
+  readonly quick: boolean;
+  /** Of the long run. */
+  readonly minutes: number;
+  readonly say: (line: string) => void;
+}
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  run(how: CaseHow): Promise<readonly Row[]>;
+}

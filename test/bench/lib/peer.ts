@@ -1,0 +1,46 @@
+/** A server under test as a process of its own: started, told from by one line of JSON, ended with its input. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Target } from './load.ts';
+
+/** What a peer prints when it is ready: its ways to be asked, each with both kinds of work. */
+export interface Ready {
+  readonly ways: Readonly<Record<string, { readonly hello: Target; readonly call: Target }>>;
+}
+
+export interface Peer extends AsyncDisposable {
+  readonly pid: number;
+  readonly ready: Ready;
+}
+
+const READY_MS = 60_000;
+
+export async function startPeer(
+  script: string,
+  args: readonly string[] = [],
+  nodeArgs: readonly string[] = [],
+): Promise<Peer> {
+  const path = fileURLToPath(new URL(`../peers/${script}.ts`, import.meta.url));
+  const child = spawn(process.execPath, [...nodeArgs, '--no-warnings', path, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_ENV: 'production' },
+  });
+  const exited = once(child, 'exit');
+  const signal = AbortSignal.timeout(READY_MS);
+  const line = await Promise.race([
+    once(createInterface({ input: child.stdout }), 'line', { signal }).then(([first]) => String(first)),
+    exited.then(([code]) => {
+      throw new Error(`peer ${script} ended with ${String(code)} before it was ready`);
+    }),
+  ]);
+  return {
+    pid: child.pid ?? 0,
+    ready: JSON.parse(line) as Ready,
+    [Symbol.asyncDispose]: async () => {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
