@@ -17,6 +17,7 @@ import { createCacheBroker } from './brokers/cache.ts';
 import { createCryptBroker } from './brokers/crypt.ts';
 import { createDbBroker } from './brokers/db.ts';
 import { createHttpBroker } from './brokers/http.ts';
+import { createInvoicesBroker } from './brokers/invoices.ts';
 import { createLogsBroker, type LogSink } from './brokers/logs.ts';
 import { createSecretsBroker } from './brokers/secrets.ts';
 import { createServiceBroker } from './brokers/service.ts';
@@ -281,6 +282,8 @@ function createBrokers({
     tasks: createTasksBroker({ db }),
     steps: createStepsBroker({ db }),
     service: createServiceBroker({ db }),
+    invoices: createInvoicesBroker({ db }),
+    redirect: {},
     logs: createLogsBroker(logSink(recorder)),
     cache: createCacheBroker({ db }),
     compute: {},

@@ -4,7 +4,9 @@ import { compute } from './capabilities/compute.ts';
 import { crypt } from './capabilities/crypt.ts';
 import { db } from './capabilities/db.ts';
 import { http } from './capabilities/http.ts';
+import { invoices } from './capabilities/invoices.ts';
 import { logs } from './capabilities/logs.ts';
+import { redirect } from './capabilities/redirect.ts';
 import { secrets } from './capabilities/secrets.ts';
 import { service } from './capabilities/service.ts';
 import { smtp } from './capabilities/smtp.ts';
@@ -25,6 +27,8 @@ export const capabilities = {
   steps,
   service,
   crypt,
+  invoices,
+  redirect,
   views,
   logs,
 } as const;

@@ -210,6 +210,20 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     return this.#has('cache') ? createCache(this.#runtime.env) : (undefined as never);
   }
 
+  /** The tenant's invoices, as far as granted. */
+  get invoices(): Invoices {
+    if (!this.#has('invoices')) return undefined as never;
+    const { env } = this.#runtime;
+    return {
+      get: (uuid) => env.call('invoices', 'get', { uuid }),
+      list: (where = {}) => env.call('invoices', 'list', where),
+      recordPayment: (payment) => env.call('invoices', 'recordPayment', payment),
+      recordFailure: async (failure) => {
+        await env.call('invoices', 'recordFailure', failure);
+      },
+    };
+  }
+
   get crypt(): {
     encryptString(text: string): Promise<string>;
     decryptString(sealed: string): Promise<string>;
@@ -433,6 +447,19 @@ export interface RefundAnswer {
   /** The gateway's own number of the refund. */
   transaction_id?: string;
   message?: unknown;
+}
+
+/** `this.invoices` */
+export interface Invoices {
+  get(uuid: string): Promise<InvoiceView>;
+  list(
+    where?: OpInput<'invoices', 'list'>,
+  ): Promise<{ readonly invoices: readonly InvoiceView[]; readonly next?: string | undefined }>;
+  /** Exactly once for each transaction_id of this instance; amounts in minor units. */
+  recordPayment(
+    payment: OpInput<'invoices', 'recordPayment'>,
+  ): Promise<OpOutput<'invoices', 'recordPayment'>>;
+  recordFailure(failure: OpInput<'invoices', 'recordFailure'>): Promise<void>;
 }
 
 /** A payment module. Amounts are integer minor units. */

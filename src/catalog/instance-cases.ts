@@ -24,7 +24,6 @@ export interface InstanceDeps {
 
 export const INSTANCE_LIMITS = Object.freeze({ perInstallation: 50, nameCharacters: 100 });
 const UNIQUE_VIOLATION = '23505';
-const FOREIGN_KEY_VIOLATION = '23503';
 const Settings = v.record(v.string(), v.unknown());
 
 export function createInstanceCases(deps: InstanceDeps): InstanceCases {
@@ -119,15 +118,25 @@ async function setActive(
 
 async function remove(deps: InstanceDeps, instanceId: string): Promise<void> {
   const { installationId } = await deps.installations.instance(instanceId);
-  try {
-    await deps.db.deleteFrom('instances').where('id', '=', instanceId).execute();
-  } catch (error) {
-    if (!failedFor(error, FOREIGN_KEY_VIOLATION)) throw error;
+  const { numDeletedRows } = await deps.db
+    .deleteFrom('instances')
+    .where('id', '=', instanceId)
+    .where((e) =>
+      e.not(
+        e.exists(
+          e
+            .selectFrom('payments')
+            .select('payments.id')
+            .whereRef('payments.instance_id', '=', 'instances.id'),
+        ),
+      ),
+    )
+    .executeTakeFirst();
+  if (numDeletedRows === 0n)
     throw new HostError(
       'CONFLICT',
       'Payments came through it, and refunds would have to go back through it. Switch it off instead.',
     );
-  }
   deps.vault.forget(installationId);
   await deps.installations.changed(installationId);
 }

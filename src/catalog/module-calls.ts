@@ -4,6 +4,7 @@
  */
 import type { Kysely } from 'kysely';
 import * as v from 'valibot';
+import type { CapabilityName } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { hostMatches, parseHostPattern, settingsReference } from '../../sandbox/contract/host-pattern.ts';
 import type { ModuleCall, ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
@@ -295,6 +296,11 @@ async function clientCall(
   return responseOf(results.at(-1));
 }
 
+function hostsOf(installation: Installation, capability: CapabilityName): readonly string[] {
+  const granted = installation.grants[capability]?.['hosts'];
+  return Array.isArray(granted) ? granted.filter((host): host is string => typeof host === 'string') : [];
+}
+
 /** A person may be sent to hosts the module was granted anyway; nowhere else without asking. */
 function mayLeaveTo(installation: Installation, address: string): boolean {
   const url = URL.parse(address);
@@ -305,10 +311,7 @@ function mayLeaveTo(installation: Installation, address: string): boolean {
     host: url.hostname,
     port: Number(url.port) || (scheme === 'https' ? 443 : 80),
   } as const;
-  const granted = installation.grants['http']?.['hosts'];
-  const patterns = Array.isArray(granted)
-    ? granted.filter((host): host is string => typeof host === 'string')
-    : [];
+  const patterns = (['redirect', 'http'] as const).flatMap((name) => hostsOf(installation, name));
   return patterns.some((pattern) => matches(pattern, target, installation.settings));
 }
 

@@ -60,12 +60,21 @@ export const payment = kind({
       DataArgs,
       Page,
     ),
-    onPaymentSuccess: method(
-      'Called by the module’s own webhook (and by the host for the return page’s payload): records the payment.',
+    onPaymentReturn: method(
+      'A client came back from the gateway: data.invoice, and data.query as the address had it, which proves nothing. Ask the gateway, then record. The guide has no such method; optional.',
       DataArgs,
       v.unknown(),
     ),
-    onPaymentFailed: method('The same for a payment that failed.', DataArgs, v.unknown()),
+    onPaymentSuccess: method(
+      'Called by the module’s own webhook with the gateway’s payload: records the payment.',
+      DataArgs,
+      v.unknown(),
+    ),
+    onPaymentFailed: method(
+      'Called by the module’s own webhook for a payment that did not go through.',
+      DataArgs,
+      v.unknown(),
+    ),
     refund: method(
       'Gives money back: the transaction and the amount in minor units. Absent: the admin refunds by hand.',
       v.tuple([v.string(), MinorUnits]),

@@ -1,0 +1,197 @@
+/** Recording payments: once, by the instance it came through, on the tenant's own invoices, and never because a page was shown. */
+import { describe, expect, test } from 'vitest';
+import { useTestHost } from '../support/host.ts';
+import { invoiceRow, newInvoice, paymentsOf } from '../support/invoices.ts';
+import type { ModuleSource } from '../support/modules.ts';
+import { refusal } from '../support/tenant.ts';
+import { until } from '../support/until.ts';
+
+const host = useTestHost({ worker: true });
+
+const MEMBERS = `
+  async apiWebhookPost(request) {
+    const told = request.all();
+    if (told.failed) { await this.invoices.recordFailure({ invoice_uuid: told.invoice, reason: 'declined' }); return { ok: true }; }
+    const { booked, invoice } = await this.invoices.recordPayment({
+      invoice_uuid: told.invoice, transaction_id: told.id, amount: told.amount, fee: 29, currency: told.currency ?? 'usd', payload: told,
+    });
+    return { booked, status: invoice.status, due: invoice.due_amount };
+  }
+  book(params) { return this.invoices.recordPayment({ currency: 'USD', ...params }); }
+  bookJob(params) { return this.book(params).then((data) => ({ status: 'success', data })); }
+  later(params) { return this.tasks.add({ method: 'bookJob', params, instance: params.instance }); }
+  read(params) { return this.invoices.get(params.uuid); }
+  list(params) { return this.invoices.list(params); }
+`;
+const permissions = { invoices: ['read', 'record'], tasks: {} };
+const GATEWAY: ModuleSource = {
+  name: 'Teller',
+  type: 'Payment',
+  members: MEMBERS,
+  manifest: { permissions },
+};
+const NOSY: ModuleSource = { name: 'Nosy', type: 'Plugin', members: MEMBERS, manifest: { permissions } };
+
+let instance = '';
+async function teller(): Promise<string> {
+  if (instance === '') {
+    await host().publish(GATEWAY);
+    instance = await host().a.installedWithInstance('Teller');
+  }
+  return instance;
+}
+
+async function tell(body: Record<string, unknown>): Promise<{ status: number; body: unknown }> {
+  const path = await host().a.hook(await teller());
+  const answer = await host().bulkhead.app.fetch(
+    new Request(`http://127.0.0.1:4300${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    }),
+  );
+  return { status: answer.status, body: await answer.json() };
+}
+
+describe('recordPayment', () => {
+  test('books an invoice as paid, with fee and what the gateway told', async () => {
+    const invoice = await newInvoice(host().a, 1_250);
+    expect(await tell({ invoice, id: 'tx-1', amount: 1_250 })).toEqual({
+      status: 200,
+      body: { booked: true, status: 'paid', due: 0 },
+    });
+    expect(await paymentsOf(host().a, invoice)).toMatchObject([
+      { amount_minor: 1_250, fee_minor: 29, currency: 'USD', instance_id: instance, transaction_id: 'tx-1' },
+    ]);
+    expect(await tell({ invoice, id: 'tx-1', amount: 1_250 })).toMatchObject({ body: { booked: false } });
+  });
+
+  test('books 100 concurrent duplicates of one webhook once', async () => {
+    const invoice = await newInvoice(host().a, 700);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => tell({ invoice, id: 'tx-100', amount: 700 })),
+    );
+    const booked = answers.filter(({ body }) => JSON.stringify(body).includes('"booked":true'));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 100 }, () => 200));
+    expect(booked).toHaveLength(1);
+    expect(await paymentsOf(host().a, invoice)).toHaveLength(1);
+    expect(await invoiceRow(host().a, invoice)).toMatchObject({ status: 'paid', paid_minor: 700 });
+  });
+
+  test('the same transaction of two instances is two payments', async () => {
+    await teller();
+    const second = await host().a.newInstance('Teller', 'Second');
+    const invoice = await newInvoice(host().a, 1_000);
+    for (const instanceId of [instance, second]) {
+      const installationId = await host().a.installationId('Teller');
+      await host().bulkhead.invoker.invoke({
+        installationId,
+        instanceId,
+        purpose: 'delivery',
+        calls: [
+          {
+            target: { on: 'module' },
+            method: 'book',
+            args: [{ invoice_uuid: invoice, transaction_id: 'tx-same', amount: 400 }],
+          },
+        ],
+      });
+    }
+    expect(await paymentsOf(host().a, invoice)).toHaveLength(2);
+    expect(await invoiceRow(host().a, invoice)).toMatchObject({ status: 'unpaid', paid_minor: 800 });
+  });
+
+  test('refuses another tenant’s invoice, another currency and amounts that are none', async () => {
+    const foreign = await newInvoice(host().b, 500);
+    const own = await newInvoice(host().a, 500);
+    expect((await tell({ invoice: foreign, id: 'tx-f', amount: 500 })).status).toBe(404);
+    expect((await tell({ invoice: own, id: 'tx-c', amount: 500, currency: 'eur' })).status).toBe(422);
+    for (const amount of [0, -5, 1.5, 1e20, '500'])
+      expect((await tell({ invoice: own, id: 'tx-a', amount })).status).toBe(422);
+    expect(await paymentsOf(host().b, foreign)).toEqual([]);
+    expect(await paymentsOf(host().a, own)).toEqual([]);
+  });
+
+  test('is refused while a page is shown, without an instance, and to a module that takes no payments', async () => {
+    await teller();
+    const invoice = await newInvoice(host().a, 500);
+    const params = { invoice_uuid: invoice, transaction_id: 'tx-p', amount: 500 };
+    const installationId = await host().a.installationId('Teller');
+    const call = { target: { on: 'module' as const }, method: 'book', args: [params] };
+    const as = (instanceId: string | null, purpose: 'request' | 'delivery') =>
+      refusal(() => host().bulkhead.invoker.invoke({ installationId, instanceId, purpose, calls: [call] }));
+    expect(await as(instance, 'request')).toContain('never while a page is shown');
+    expect(await as(null, 'delivery')).toContain('runs for no instance');
+    await host().publish(NOSY);
+    const nosy = await host().a.installed('Nosy');
+    const plugin = () =>
+      host().bulkhead.invoker.invoke({ installationId: nosy, purpose: 'delivery', calls: [call] });
+    expect(await refusal(plugin)).toContain('only payment modules');
+    expect(await paymentsOf(host().a, invoice)).toEqual([]);
+  });
+
+  test('an admin’s page books by a task of the instance', async () => {
+    await teller();
+    const invoice = await newInvoice(host().a, 500);
+    const params = { invoice_uuid: invoice, transaction_id: 'tx-job', amount: 500, instance };
+    await host().a.call('Teller', 'later', params);
+    await until('the job’s payment', async () => (await paymentsOf(host().a, invoice)).length === 1);
+    expect(await invoiceRow(host().a, invoice)).toMatchObject({ status: 'paid' });
+  });
+
+  test('what is not granted is refused: reading and recording apart', async () => {
+    await host().publish({ ...GATEWAY, name: 'Narrow' });
+    const narrow = await host().a.installedWithInstance('Narrow');
+    const installationId = await host().a.installationId('Narrow');
+    const { lines } = await host().a.consent('Narrow');
+    const read = lines.filter(({ id }) => id === 'invoices.access:read');
+    expect(read).toHaveLength(1);
+    const answers = Object.fromEntries(
+      lines.map(({ id }) => [id, { granted: id !== 'invoices.access:record' }]),
+    );
+    await host().a.panel.catalog.grant({ installationId, answers, accountId: host().a.adminId });
+    const invoice = await newInvoice(host().a, 500);
+    const call = (method: string, args: unknown[]) =>
+      host().bulkhead.invoker.invoke({
+        installationId,
+        instanceId: narrow,
+        purpose: 'delivery',
+        calls: [{ target: { on: 'module' }, method, args }],
+      });
+    const params = { invoice_uuid: invoice, transaction_id: 'tx-n', amount: 500 };
+    expect(await refusal(() => call('book', [params]))).toMatch(/^NOT_GRANTED/);
+    const { results } = await call('read', [{ uuid: invoice }]);
+    expect(results[0]).toMatchObject({
+      value: { uuid: invoice, due_amount: 500, currency: 'USD', client: { uuid: host().a.clientId } },
+    });
+  });
+
+  test('a failure is told, and one that comes after the payment is no news', async () => {
+    const invoice = await newInvoice(host().a, 500);
+    expect((await tell({ invoice, failed: true })).status).toBe(200);
+    await tell({ invoice, id: 'tx-after', amount: 500 });
+    expect((await tell({ invoice, failed: true })).status).toBe(200);
+    expect(await invoiceRow(host().a, invoice)).toMatchObject({ status: 'paid' });
+  });
+});
+
+describe('invoices', () => {
+  test('lists the tenant’s own only, newest first, page by page', async () => {
+    await teller();
+    const foreign = await newInvoice(host().b, 900);
+    const own = [await newInvoice(host().a, 901), await newInvoice(host().a, 902)];
+    const page = (await host().a.call('Teller', 'list', { size: 1 })) as { invoices: { uuid: string }[] };
+    expect(page).toMatchObject({ invoices: [{ uuid: own[1], due_amount: 902 }], next: own[1] });
+    expect(await host().a.call('Teller', 'list', { size: 1, after: own[1] })).toMatchObject({
+      invoices: [{ uuid: own[0] }],
+    });
+    expect(JSON.stringify(await host().a.call('Teller', 'list', { size: 200 }))).not.toContain(foreign);
+    expect(await refusal(() => host().a.call('Teller', 'read', { uuid: foreign }))).toMatch(/^NOT_FOUND/);
+  });
+
+  test('an instance that payments came through cannot be deleted', async () => {
+    await tell({ invoice: await newInvoice(host().a, 100), id: 'tx-keep', amount: 100 });
+    const remove = () => host().a.panel.instances.remove(instance, host().a.adminId);
+    expect(await refusal(remove)).toMatch(/^CONFLICT: Payments came through it/);
+  });
+});
