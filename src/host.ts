@@ -135,7 +135,7 @@ async function compose(
     log('warning', 'what modules did could not be written down', error),
   );
   const versions = createVersions(db);
-  const installations = await createInstallations(db, sql, versions);
+  const installations = await createInstallations(db, endpoint, versions);
   const runnerIds = createRunnerIds();
   const brokers = createBrokers({
     databases,

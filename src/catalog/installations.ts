@@ -8,7 +8,8 @@ import * as v from 'valibot';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { type Grants, grantsWithin } from '../../sandbox/contract/grant.ts';
-import type { HostSql } from '../database/connect.ts';
+import type { PgEndpoint } from '../database/endpoint.ts';
+import { listen } from '../database/listen.ts';
 import type { Tables } from '../database/tables.ts';
 import { type Instance, readInstance } from './instances.ts';
 import type { Version, Versions } from './versions.ts';
@@ -62,7 +63,7 @@ const KEPT = 2_000;
 
 export async function createInstallations(
   db: Kysely<Tables>,
-  listener: HostSql,
+  endpoint: PgEndpoint,
   versions: Versions,
 ): Promise<Installations> {
   const fresh = (): ((id: string) => Promise<Installation>) =>
@@ -80,7 +81,7 @@ export async function createInstallations(
   };
   // One change drops all snapshots: changes are rare, and a forgotten dependency (tenant, version) cannot leave a stale one.
   // So does a connection that came back: what was said while it was away went unheard.
-  const listening = await listener.listen(CHANNEL, forget, forget);
+  const listening = await listen(endpoint, CHANNEL, forget);
   return {
     get: (id) => lookup(id),
     instance: (id) => lookupInstance(id),
@@ -90,7 +91,7 @@ export async function createInstallations(
     },
     announce,
     forget,
-    close: () => listening.unlisten(),
+    close: () => listening.close(),
   };
 }
 

@@ -2,13 +2,26 @@
  * The host's own connections: a postgres.js pool and a Kysely on top of it. Values come and go as what they are in
  * TypeScript: counts and minor units (bigint) as numbers, instants as Date, jsonb as any JSON value.
  */
-import { Kysely, PostgresQueryCompiler } from 'kysely';
-import { PostgresJSDialect } from 'kysely-postgres-js';
+import {
+  type DatabaseIntrospector,
+  type Dialect,
+  type DialectAdapter,
+  type Driver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type QueryCompiler,
+} from 'kysely';
+import type { Socket } from 'node:net';
 import postgres from 'postgres';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { describeEndpoint, forPostgresJs, parseEndpoint } from './endpoint.ts';
 import type { PgEndpoint } from './endpoint.ts';
+import { HostDriver } from './host-driver.ts';
+import { durableClient } from './durable.ts';
+import { openSecureSocket } from './socket.ts';
 import type { Tables } from './tables.ts';
 
 /** The postgres.js client, with our own types named. */
@@ -75,17 +88,17 @@ class HostQueryCompiler extends PostgresQueryCompiler {
   }
 }
 
-class HostDialect extends PostgresJSDialect {
+class HostDialect implements Dialect {
   readonly #sql: HostSql;
 
   constructor(sql: HostSql) {
-    super({ postgres: sql });
     this.#sql = sql;
   }
 
-  override createQueryCompiler(): PostgresQueryCompiler {
-    return new HostQueryCompiler(this.#sql);
-  }
+  createDriver = (): Driver => new HostDriver(this.#sql);
+  createQueryCompiler = (): QueryCompiler => new HostQueryCompiler(this.#sql);
+  createAdapter = (): DialectAdapter => new PostgresAdapter();
+  createIntrospector = (db: Kysely<unknown>): DatabaseIntrospector => new PostgresIntrospector(db);
 }
 
 /**
@@ -94,14 +107,23 @@ class HostDialect extends PostgresJSDialect {
  */
 export function connectHost(address: string | PgEndpoint, options: ConnectOptions = {}): HostConnection {
   const endpoint = typeof address === 'string' ? parseEndpoint(address) : address;
-  const sql = postgres({
-    ...forPostgresJs(endpoint),
-    max: options.max ?? MAX_CONNECTIONS,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    connection: { application_name: options.applicationName ?? 'bulkhead', TimeZone: 'UTC' },
-    types: TYPES,
-    onnotice: (notice) => options.onNotice?.(notice['message'] ?? ''),
-  });
+  const open = (socket: () => Promise<Socket>): HostSql => {
+    // Named apart: postgres.js knows `socket`, its types do not.
+    const settings = {
+      ...forPostgresJs(endpoint),
+      // Its sockets come with TLS upon them.
+      ssl: false,
+      socket,
+      max: options.max ?? MAX_CONNECTIONS,
+      max_lifetime: null,
+      connect_timeout: CONNECT_TIMEOUT_S,
+      connection: { application_name: options.applicationName ?? 'bulkhead', TimeZone: 'UTC' },
+      types: TYPES,
+      onnotice: (notice: postgres.Notice) => options.onNotice?.(notice['message'] ?? ''),
+    };
+    return postgres(settings);
+  };
+  const sql = durableClient(open, async () => openSecureSocket(endpoint));
   const db = new Kysely<Tables>({ dialect: new HostDialect(sql) });
   const close = async (): Promise<void> => sql.end({ timeout: CLOSE_TIMEOUT_S });
   return { sql, db, endpoint, close, [Symbol.asyncDispose]: close };

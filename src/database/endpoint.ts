@@ -113,7 +113,8 @@ export function describeEndpoint(endpoint: PgEndpoint): string {
   return `${endpoint.user}@${endpoint.host}:${endpoint.port}/${endpoint.database}`;
 }
 
-function tlsOptions(endpoint: PgEndpoint): ConnectionOptions | false {
+/** For `tls.connect`; false where the endpoint wants no TLS. */
+export function tlsOptions(endpoint: PgEndpoint): ConnectionOptions | false {
   if (endpoint.tls === undefined || isUnixSocket(endpoint)) return false;
   const { verify, caFile } = endpoint.tls;
   return caFile === undefined

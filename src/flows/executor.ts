@@ -12,7 +12,7 @@ import * as v from 'valibot';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import type { HostSql } from '../database/connect.ts';
 import type { Tables } from '../database/tables.ts';
-import { isDatabaseAway } from './database-away.ts';
+import { isDatabaseAway } from '../database/database-away.ts';
 import { FlowLocks } from './locks.ts';
 
 /** What a step knows: what the flow was started with and what earlier steps found. */

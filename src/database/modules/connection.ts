@@ -10,9 +10,9 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../../sandbox/contract/limits.ts';
 import { forPostgresJs } from '../endpoint.ts';
 import type { PgEndpoint } from '../endpoint.ts';
+import { openSocket } from '../socket.ts';
 import { columnType, decodeCell, PARAMETER_TYPES } from './codec.ts';
 import type { Column } from './codec.ts';
-import { openSocket } from './socket.ts';
 
 export interface RunOptions {
   /** Epoch milliseconds; the statement is cancelled then. */
@@ -108,7 +108,9 @@ export class ModuleConnection {
 
   /** The first socket is the connection's; later ones carry cancel requests. */
   async #open(): Promise<Socket> {
-    const socket = await openSocket(this.#endpoint);
+    const socket = await openSocket(this.#endpoint).catch((cause: unknown) => {
+      throw new HostError('INTERNAL', 'The modules database cannot be reached.', { cause });
+    });
     if (this.#socket === undefined) {
       this.#socket = socket;
       // Before postgres.js joins a row of a gigabyte from its pieces. Under TLS it takes listeners away, and the watch's clock counts.
