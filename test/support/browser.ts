@@ -8,17 +8,20 @@ export interface Browser {
   signIn(home: string, login: { readonly email: string; readonly password: string }): Promise<Response>;
 }
 
-/** @param origin 'http://127.0.0.1:4300' */
-export function openBrowser(origin: string): Browser {
+/**
+ * @param origin 'http://127.0.0.1:4300'
+ * @param ask what answers; the network by default, or an app itself
+ */
+export function openBrowser(
+  origin: string,
+  ask: (request: Request) => Response | Promise<Response> = fetch,
+): Browser {
   const cookies = new Map<string, string>();
   let token = '';
   const send = async (path: string, init: RequestInit): Promise<Response> => {
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(origin + path, {
-      ...init,
-      headers: { cookie, origin },
-      redirect: 'manual',
-    });
+    const request = new Request(origin + path, { ...init, headers: { cookie, origin }, redirect: 'manual' });
+    const response = await ask(request);
     for (const line of response.headers.getSetCookie()) {
       const [name = '', value = ''] = (line.split(';')[0] ?? '').split('=');
       cookies.set(name, value);

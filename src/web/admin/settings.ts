@@ -85,6 +85,8 @@ const AdminForm = v.object({
 interface Grantable {
   readonly key: string;
   readonly title: string;
+  /** What the module says of its permission; empty for the panel's own, whose title says it. */
+  readonly help: string;
 }
 
 /** Every key a role may hold: the panel's, and those that installed modules declare. */
@@ -100,12 +102,16 @@ async function grantable(panel: Panel, tenantId: string): Promise<Grantable[]> {
   const ofModules = rows.flatMap((row) => {
     const declared = v.safeParse(v.pick(Declaration, ['permissions']), row.declaration);
     const list = declared.success ? declared.output.permissions : [];
-    return list.map(({ key, name }) => ({
+    return list.map(({ key, name, description }) => ({
       key: modulePermission(row.type, row.name, key),
       title: `${row.name}: ${name}`,
+      help: description,
     }));
   });
-  return [...Object.entries(PANEL_PERMISSIONS).map(([key, title]) => ({ key, title })), ...ofModules];
+  return [
+    ...Object.entries(PANEL_PERMISSIONS).map(([key, title]) => ({ key, title, help: '' })),
+    ...ofModules,
+  ];
 }
 
 function readRoles(panel: Panel, tenantId: string) {
