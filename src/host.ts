@@ -14,11 +14,13 @@ import { createBilling } from './billing/orders.ts';
 import { runTaskAgain } from './billing/task-again.ts';
 import type { Brokers } from './brokers/broker.ts';
 import { createCacheBroker } from './brokers/cache.ts';
+import { createClientsBroker } from './brokers/clients.ts';
 import { createCryptBroker } from './brokers/crypt.ts';
 import { createDbBroker } from './brokers/db.ts';
 import { createHttpBroker } from './brokers/http.ts';
 import { createInvoicesBroker } from './brokers/invoices.ts';
 import { createLogsBroker, type LogSink } from './brokers/logs.ts';
+import { createProductsBroker } from './brokers/products.ts';
 import { createSecretsBroker } from './brokers/secrets.ts';
 import { createServiceBroker } from './brokers/service.ts';
 import { createSmtpBroker } from './brokers/smtp.ts';
@@ -284,6 +286,8 @@ function createBrokers({
     service: createServiceBroker({ db }),
     invoices: createInvoicesBroker({ db }),
     redirect: {},
+    clients: createClientsBroker({ db }),
+    products: createProductsBroker({ db }),
     logs: createLogsBroker(logSink(recorder)),
     cache: createCacheBroker({ db }),
     compute: {},

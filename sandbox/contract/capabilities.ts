@@ -1,5 +1,6 @@
 /** The closed record of capabilities. A new one is a file in capabilities/ and a line here; a broker without it does not compile. */
 import { cache } from './capabilities/cache.ts';
+import { clients } from './capabilities/clients.ts';
 import { compute } from './capabilities/compute.ts';
 import { crypt } from './capabilities/crypt.ts';
 import { db } from './capabilities/db.ts';
@@ -7,6 +8,7 @@ import { http } from './capabilities/http.ts';
 import { invoices } from './capabilities/invoices.ts';
 import { logs } from './capabilities/logs.ts';
 import { redirect } from './capabilities/redirect.ts';
+import { products } from './capabilities/products.ts';
 import { secrets } from './capabilities/secrets.ts';
 import { service } from './capabilities/service.ts';
 import { smtp } from './capabilities/smtp.ts';
@@ -26,6 +28,8 @@ export const capabilities = {
   compute,
   steps,
   service,
+  clients,
+  products,
   crypt,
   invoices,
   redirect,

@@ -114,6 +114,10 @@ export const LIMITS = Object.freeze({
   taskParamsBytes: 64 * 1024,
   taskTags: 20,
 
+  /** Services, clients or products of one page of a list. */
+  listRows: 500,
+  listRowsDefault: 100,
+
   cacheSeconds: 30 * 86_400,
   cacheValueBytes: 256 * 1024,
 

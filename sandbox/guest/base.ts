@@ -12,10 +12,21 @@ import { type Cache, createCache } from './cache.ts';
 import { createDb } from './db.ts';
 import type { Env } from './env.ts';
 import { createHttp, type Http } from './http.ts';
+import { type Moment, now } from './moment.ts';
+import type { LogPart } from './own-name.ts';
+import { randomInt, strongPassword } from './random.ts';
 import type { Reply } from './replies.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
+import {
+  type Clients,
+  createClients,
+  createProducts,
+  createServices,
+  type Products,
+  type Services,
+} from './records.ts';
 import { createStep, type Step } from './step.ts';
-import { validate, type Validated } from './validate.ts';
+import { validate, validated, type Validated } from './validate.ts';
 import type { Resources, ViewScope } from './view.ts';
 import { translate } from './view.ts';
 import type { GenericSchema, InferOutput } from 'valibot';
@@ -46,7 +57,6 @@ export interface ActionAnswer {
   data?: unknown;
   retry?: boolean;
 }
-export type LogPart = string | Readonly<Record<string, unknown>> | readonly unknown[];
 export type Tabs = Record<string, { name: string; template: string }>;
 type Maybe<T> = T | Promise<T>;
 
@@ -64,48 +74,12 @@ export interface Smtp {
   send(mail: OpInput<'smtp', 'send'>): Promise<OpOutput<'smtp', 'send'>>;
 }
 
-/** `this.service` */
-export interface Services {
-  get(uuid?: string): Promise<OpOutput<'service', 'get'>>;
-  setProvisionStatus(
-    status: OpInput<'service', 'setProvisionStatus'>['status'],
-    uuid?: string,
-  ): Promise<void>;
-  setProvisionData(data: Data, uuid?: string): Promise<void>;
-  /** All services of this module, oldest first, read a page at a time. */
-  stream(size?: number): AsyncIterable<OpOutput<'service', 'get'>>;
-}
-
-function which(uuid: string | undefined): { uuid?: string } {
-  return uuid === undefined ? {} : { uuid };
-}
-
 function createTasks(env: Env): Tasks {
   return {
     add: (request) => env.call('tasks', 'add', request),
     get: (uuid) => env.call('tasks', 'get', { uuid }),
     cancel: async (uuid) => (await env.call('tasks', 'cancel', { uuid })).cancelled,
     progress: (percent, note = '') => env.notify('tasks', 'progress', { percent, note }),
-  };
-}
-
-function createServices(env: Env): Services {
-  return {
-    get: (uuid) => env.call('service', 'get', which(uuid)),
-    setProvisionStatus: async (status, uuid) => {
-      await env.call('service', 'setProvisionStatus', { ...which(uuid), status });
-    },
-    setProvisionData: async (data, uuid) => {
-      await env.call('service', 'setProvisionData', { ...which(uuid), data });
-    },
-    async *stream(size = 100) {
-      let after: string | undefined;
-      do {
-        const page = await env.call('service', 'list', after === undefined ? { size } : { size, after });
-        yield* page.services;
-        after = page.next;
-      } while (after !== undefined);
-    },
   };
 }
 
@@ -200,6 +174,16 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     return createServices(this.#runtime.env);
   }
 
+  /** The tenant's clients: what of them was granted. */
+  get clients(): Clients {
+    return this.#has('clients') ? createClients(this.#runtime.env) : (undefined as never);
+  }
+
+  /** What the tenant sells. */
+  get products(): Products {
+    return this.#has('products') ? createProducts(this.#runtime.env) : (undefined as never);
+  }
+
   /** A named, resumable part of a job. */
   get step(): Step {
     return createStep(this.#runtime.env);
@@ -271,12 +255,18 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     return translate(this.#runtime.resources.lang, this.locale, key, values);
   }
 
+  /** The checked data. @throws ValidationError with the errors by field */
+  validated<S extends GenericSchema>(schema: S, data: unknown): InferOutput<S> {
+    return validated(schema, data);
+  }
+
   validate<S extends GenericSchema>(schema: S, data: unknown): Validated<InferOutput<S>> {
     return validate(schema, data);
   }
 
-  now(): Date {
-    return new Date();
+  /** The present instant, with `addDays(n)`, `toDateTimeString()` and the like. */
+  now(): Moment {
+    return now();
   }
 
   getCurrentVersion(): string {
@@ -285,38 +275,30 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
 
   /** A password with lower case, upper case and digits in it, from the invocation's secure randomness. */
   generateStrongPassword(length = 16): string {
-    const sets = ['abcdefghijkmnpqrstuvwxyz', 'ABCDEFGHJKLMNPQRSTUVWXYZ', '23456789'];
-    const all = sets.join('');
-    const wanted = Math.max(length, sets.length);
-    const letters = Array.from({ length: wanted }, (_, index) => {
-      const set = sets[index] ?? all;
-      return set[this.randomInt(0, set.length - 1)] ?? '';
-    });
-    for (let index = letters.length - 1; index > 0; index--) {
-      const other = this.randomInt(0, index);
-      [letters[index], letters[other]] = [letters[other] ?? '', letters[index] ?? ''];
-    }
-    return letters.join('');
+    return strongPassword(this.#runtime.randomBytes, length);
   }
 
-  /** A whole number from min to max, both included, without modulo bias. */
+  /** A whole number from min to max, both included. */
   randomInt(min: number, max: number): number {
-    const range = max - min + 1;
-    const ceiling = Math.floor(0x1_0000_0000 / range) * range;
-    for (;;) {
-      const [a = 0, b = 0, c = 0, d = 0] = this.#runtime.randomBytes(4);
-      const drawn = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
-      if (drawn < ceiling) return min + (drawn % range);
-    }
+    return randomInt(this.#runtime.randomBytes, min, max);
   }
 
-  /** Runs fn and logs how long it took. */
+  /** Runs fn and logs how long it took and how much memory it left in use. */
   async measure<T>(name: string, fn: () => Maybe<T>): Promise<T> {
-    const started = Date.now();
+    const { env } = this.#runtime;
+    const heapBytes = await env.heapBytes();
+    const startedMs = Date.now();
     try {
       return await fn();
     } finally {
-      this.logInfo('performance', { operation: name, execution_time: `${Date.now() - started}ms` });
+      const ms = Date.now() - startedMs;
+      const usedBytes = await env.heapBytes();
+      this.logInfo('performance', {
+        operation: name,
+        execution_time: `${ms}ms`,
+        memory_usage: `${Math.round((usedBytes - heapBytes) / 1_024)}KB`,
+        memory: `${Math.round(usedBytes / 104_857.6) / 10}MB`,
+      });
     }
   }
 

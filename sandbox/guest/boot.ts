@@ -76,6 +76,7 @@ function idleEnv(): Env {
     context: { seed: '', now: 0, capabilities: [] } as unknown as Env['context'],
     call: never,
     notify: never,
+    heapBytes: never,
     setTimer: never,
     clearTimer: never,
     step: undefined,
@@ -107,6 +108,13 @@ function createEnv(invocation: Invocation, context: Env['context']): Env {
       if (body.length <= LIMITS.noticeBytes) outbox.put(MESSAGE.notify, invocation.id, path, body);
       else outbox.put(MESSAGE.notify, invocation.id, 'logs.write', tooLong(path, body.length));
     },
+    heapBytes: () =>
+      new Promise((resolve, reject) => {
+        const number = ++invocation.sequence;
+        if (invocation.ended || !outbox.put(MESSAGE.heap, invocation.id, String(number), ''))
+          return reject(capabilityError({ code: 'LIMIT', message: 'Too many calls at once.' }));
+        invocation.waiting.set(number, { resolve: (bytes) => resolve(Number(bytes)), reject });
+      }),
     setTimer: (callback, ms) => {
       if (invocation.timers.size >= LIMITS.timersPerInvocation)
         throw new RangeError(`more than ${LIMITS.timersPerInvocation} timers`);

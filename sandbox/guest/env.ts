@@ -15,6 +15,8 @@ export interface Env {
   ): Promise<OpOutput<C, O>>;
   /** Tells the host something that has no answer. */
   notify<C extends CapabilityName, O extends OpName<C>>(capability: C, op: O, input: OpInput<C, O>): void;
+  /** Bytes of memory that the isolate uses now, what others of the same installation keep in it included. */
+  heapBytes(): Promise<number>;
   /** setTimeout of this invocation: milliseconds, ends with it. */
   setTimer(callback: () => void, ms: number): number;
   clearTimer(id: number): void;

@@ -36,7 +36,7 @@ export class HttpError extends Error {
   }
 }
 
-/** validate(…) with `orThrow`: errors by field, as the guide's 422 shape has them. */
+/** What validated(…) throws: errors by field, as the guide's 422 shape has them. */
 export class ValidationError extends Error {
   override readonly name: string = 'ValidationError';
   readonly errors: Readonly<Record<string, readonly string[]>>;

@@ -11,6 +11,8 @@ import type {
   Product as BaseProduct,
 } from './base.ts';
 
+import type { OwnNameHelpers } from './own-name.ts';
+
 type AnyTables = Record<string, Record<string, unknown>>;
 
 export declare abstract class Module<Tables = AnyTables> extends BaseModule<Tables> {
@@ -42,10 +44,22 @@ export type { StepInfo, StepOptions } from './step.ts';
 export type { Validated } from './validate.ts';
 export { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError } from './errors.ts';
 export { abort, download, html, json, redirect, response } from './replies.ts';
-export { rules, validate } from './validate.ts';
+export { rules, validate, validated } from './validate.ts';
 export * as v from 'valibot';
 export { escapeHtml, stripTags, versionCompare } from './text.ts';
 export { sql, type Generated, type Insertable, type Kysely, type Selectable, type Updateable } from 'kysely';
 export { id, ipAddress, oneOf, string, timestamps, uuid } from './db/columns.ts';
+export { now } from './moment.ts';
+export type { Moment } from './moment.ts';
+export { md5 } from './web/crypto.ts';
+export type { LogLevel, LogPart } from './own-name.ts';
+export type { Clients, ListedService, Products, Service, Services } from './records.ts';
+
+/** The guide's global helpers, for the module's own type and name only. */
+export declare const view_admin_module: OwnNameHelpers['view_admin_module'];
+export declare const logModule: OwnNameHelpers['logModule'];
+/** A whole number from min to max, both included, from secure randomness. */
+export declare function randomInt(min: number, max: number): number;
+export declare function generateStrongPassword(length?: number): string;
 export { model } from './db/model.ts';
 export type { Http } from './http.ts';

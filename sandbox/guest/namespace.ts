@@ -7,7 +7,11 @@ import { Controller, Module, Notification, Payment, Plugin, Product, type Runtim
 import { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError } from './errors.ts';
 import { abort, download, html, json, redirect, response } from './replies.ts';
 import { escapeHtml, stripTags, versionCompare } from './text.ts';
-import { rules, v, validate } from './validate.ts';
+import { md5 } from './web/crypto.ts';
+import { now } from './moment.ts';
+import { ownNameHelpers } from './own-name.ts';
+import { randomInt, strongPassword } from './random.ts';
+import { rules, v, validate, validated } from './validate.ts';
 import { id, ipAddress, oneOf, string, timestamps, uuid } from './db/columns.ts';
 import { model } from './db/model.ts';
 
@@ -23,6 +27,9 @@ const shared = {
   v,
   rules,
   validate,
+  validated,
+  now,
+  md5,
   json,
   response,
   html,
@@ -56,6 +63,9 @@ export function createNamespace(runtime: Runtime): object {
   };
   return Object.freeze({
     ...shared,
+    ...ownNameHelpers(runtime),
+    randomInt: (min: number, max: number) => randomInt(runtime.randomBytes, min, max),
+    generateStrongPassword: (length = 16) => strongPassword(runtime.randomBytes, length),
     get Module() {
       return bind(Module);
     },

@@ -4,7 +4,7 @@
  * the module that makes it and never reaches the parent.
  */
 
-export const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5 } as const;
+export const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5, heap: 6 } as const;
 
 export interface Outbox {
   /** False if the message does not fit the bounds of this entry. */

@@ -3,6 +3,7 @@
  * take form texts as Laravel's do: '5' is an integer, 'on' and '1' are true, an empty text is absent; texts are trimmed.
  */
 import * as valibot from 'valibot';
+import { ValidationError } from './errors.ts';
 
 /** Functions that change valibot for everybody are withheld: one invocation must not be able to reconfigure the next. */
 const WITHHELD = /^(?:set|delete|get)(?:Global|Specific|Schema)/;
@@ -35,6 +36,13 @@ export function validate<S extends valibot.GenericSchema>(
   if (result.success) return { status: 'success', data: result.output, code: 200 };
   const errors = errorsByField(result.issues);
   return { status: 'error', message: errors, errors, code: 422 };
+}
+
+/** The checked data, for code that catches instead of asking. @throws ValidationError with the errors by field */
+export function validated<S extends valibot.GenericSchema>(schema: S, data: unknown): valibot.InferOutput<S> {
+  const result = valibot.safeParse(schema, data);
+  if (result.success) return result.output;
+  throw new ValidationError(errorsByField(result.issues));
 }
 
 const trimmed = valibot.pipe(valibot.string('This field is required.'), valibot.trim());

@@ -2,7 +2,7 @@
 import { LIMITS } from '../contract/limits.ts';
 
 /** As in the guest (outbox.ts MESSAGE). */
-export const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5 } as const;
+export const MESSAGE = { call: 1, notify: 2, result: 3, timer: 4, clearTimer: 5, heap: 6 } as const;
 
 export interface GuestMessage {
   readonly kind: number;

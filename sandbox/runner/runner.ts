@@ -46,6 +46,10 @@ function warning(action: string, request: string): string {
   return JSON.stringify({ level: 'warning', action, request: request.slice(0, WARNING_CHARACTERS) });
 }
 
+function tooManyCalls({ calls }: InvocationLimits): WireError {
+  return { code: 'LIMIT', message: `More than ${calls} capability calls in one invocation.` };
+}
+
 const FLOOD = warning(
   'log flood',
   'More lines a second than can be kept: the rest of this second is dropped.',
@@ -195,10 +199,7 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
           invocation.waiting > invocation.limits.callsInFlight ||
           invocation.calls > invocation.limits.calls
         ) {
-          stop(invocation, {
-            code: 'LIMIT',
-            message: `More than ${invocation.limits.calls} capability calls in one invocation.`,
-          });
+          stop(invocation, tooManyCalls(invocation.limits));
           return;
         }
         port.send(UP.call, message.id, message.name, message.body);
@@ -216,9 +217,25 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
         clearTimeout(invocation.timers.get(message.name));
         invocation.timers.delete(message.name);
         return;
+      case MESSAGE.heap:
+        tellHeap(invocation, message.name);
+        return;
       default:
         throw new Error(`outbox with a message of kind ${message.kind}`);
     }
+  }
+
+  /** How much memory the isolate uses. It counts as a call, so that asking cannot go on for ever. */
+  function tellHeap(invocation: Invocation, number: string): void {
+    if (++invocation.calls > invocation.limits.calls) {
+      stop(invocation, tooManyCalls(invocation.limits));
+      return;
+    }
+    const body = JSON.stringify({ ok: true, value: invocation.isolate.heapBytes() });
+    // Later: the entry that asked is still being read.
+    setImmediate(() => {
+      if (invocations.has(invocation.id)) enter(invocation, DOWN.answer, number, body);
+    });
   }
 
   /** Counted here, before they reach the parent: its time belongs to all tenants. */

@@ -2,6 +2,8 @@
 import * as v from 'valibot';
 import { capability } from '../capability.ts';
 import { op } from '../op.ts';
+import { ClientView, Page } from './clients.ts';
+import { ProductView } from './products.ts';
 
 export const PROVISION_STATUSES = [
   'pending',
@@ -32,6 +34,13 @@ export const ServiceView = v.object({
   data: v.record(v.string(), v.unknown()),
   provision_data: v.record(v.string(), v.unknown()),
 });
+/** What a list may bring along, as the guide's Service::with; null where it is gone or not the module's. */
+const SERVICE_RELATIONS = ['product', 'client'] as const;
+const ListedService = v.object({
+  ...ServiceView.entries,
+  product: v.optional(v.nullable(ProductView)),
+  client: v.optional(v.nullable(ClientView)),
+});
 /** Absent: the service this invocation is for. */
 const Which = { uuid: v.optional(v.pipe(v.string(), v.uuid())) };
 
@@ -44,12 +53,12 @@ export const service = capability({
   ops: {
     get: op('One service of this module.', v.object(Which), ServiceView),
     list: op(
-      'Services of this module in order of age, a page at a time.',
+      'Services of this module in order of age, a page at a time. With "client" the capability clients must be granted.',
       v.object({
-        after: v.optional(v.string()),
-        size: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(500)), 100),
+        ...Page,
+        with: v.optional(v.pipe(v.array(v.picklist(SERVICE_RELATIONS)), v.maxLength(10)), []),
       }),
-      v.object({ services: v.array(ServiceView), next: v.optional(v.string()) }),
+      v.object({ services: v.array(ListedService), next: v.optional(v.string()) }),
     ),
     setProvisionStatus: op(
       'Sets the provision status; only the known ones.',
