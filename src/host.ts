@@ -11,6 +11,7 @@ import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
 import { createBilling } from './billing/orders.ts';
+import { createBillingRounds, type BillingRounds } from './billing/rounds.ts';
 import { runTaskAgain } from './billing/task-again.ts';
 import type { Brokers } from './brokers/broker.ts';
 import { createCacheBroker } from './brokers/cache.ts';
@@ -85,6 +86,8 @@ export interface Bulkhead {
   readonly invoker: Invoker;
   readonly sandbox: Sandbox;
   readonly recorder: Recorder;
+  /** What billing does by the clock; workers do it by themselves. */
+  readonly billing: BillingRounds;
   /** Publishes a package into this host's own store. */
   publish(bytes: Uint8Array, options: PublishOptions): Promise<Published>;
   /** Runs jobs in this process until it is stopped. */
@@ -203,6 +206,7 @@ async function compose(
     runnerIds,
     log,
   });
+  const billing = createBillingRounds({ db, act: async (input) => panel.billing.serviceAction(input), log });
   const workers = new Set<Worker>();
   const resume = async (): Promise<void> => void (await flows.resume());
   // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.
@@ -228,6 +232,7 @@ async function compose(
     invoker,
     sandbox,
     recorder,
+    billing,
     publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
     async startWorker(how = {}) {
       const worker = await startWorker({
@@ -238,8 +243,11 @@ async function compose(
         log: (level, message) => log(level, message),
         ...how,
       });
-      workers.add(worker);
-      return worker;
+      const rounds = billing.start();
+      const stop = async (): Promise<void> => void (await Promise.all([rounds.stop(), worker.stop()]));
+      const whole = { stop };
+      workers.add(whole);
+      return whole;
     },
     close: () => (closing ??= close()),
   };

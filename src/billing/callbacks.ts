@@ -17,6 +17,7 @@ import type { Tables } from '../database/tables.ts';
 import type { OnFinished } from '../jobs/execute.ts';
 import type { Task, Trx } from '../jobs/task.ts';
 import { moveBack } from './change-package.ts';
+import { changePrice } from './change-price.ts';
 import { lockService, setProvisionStatus } from './service-status.ts';
 
 export interface CallbackDeps {
@@ -62,7 +63,10 @@ interface Ended {
 
 async function conclude(trx: Trx, { task, serviceId, action, succeeded }: Ended): Promise<void> {
   const service = await lockService(trx, serviceId);
-  if (action === 'change_package' && !succeeded) await moveBack(trx, serviceId);
+  if (action === 'change_package') {
+    if (succeeded) await changePrice(trx, service, new Date());
+    else await moveBack(trx, serviceId);
+  }
   if (service.provision_status !== 'processing' || (await hasFollowUp(trx, serviceId, task.id))) return;
   if (!succeeded) await setProvisionStatus(trx, serviceId, 'failed', 'host');
   else if (action !== undefined)

@@ -12,6 +12,16 @@ import { storable } from '../database/storable.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Billing, FormResult, FormView } from '../web/deps.ts';
 import { moveBack, moveToProduct } from './change-package.ts';
+import { priceOf } from './change-price.ts';
+import { isPeriod } from './periods.ts';
+import {
+  findOrder,
+  type Ordered,
+  type OrderInput,
+  placeOrder,
+  type SoldProduct,
+  tooManyOrders,
+} from './place-order.ts';
 import { setProvisionStatus, type ServiceStatus } from './service-status.ts';
 
 export interface BillingDeps {
@@ -46,18 +56,22 @@ export function createBilling(deps: BillingDeps): Billing {
   };
 }
 
-interface OrderedProduct {
-  readonly id: string;
-  readonly tenantId: string;
+interface OrderedProduct extends SoldProduct {
   readonly installationId: string;
-  readonly name: string;
 }
 
 async function readProduct(deps: BillingDeps, productId: string): Promise<OrderedProduct> {
   const row = await deps.db.selectFrom('products').selectAll().where('id', '=', productId).executeTakeFirst();
   if (row?.installation_id == null) throw new HostError('NOT_FOUND', 'There is no such product.');
   if (!row.active) throw new HostError('CONFLICT', 'This product is not sold any more.');
-  return { id: row.id, tenantId: row.tenant_id, installationId: row.installation_id, name: row.name };
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    installationId: row.installation_id,
+    name: row.name,
+    payFirst: row.pay_first,
+    serviceName: row.service_name,
+  };
 }
 
 /** The product, if its module runs. Why it does not is for the admin, on the module's page, and not for who orders. */
@@ -114,10 +128,7 @@ async function checkOrder(
   return { ok: true, data: complete.success ? complete.output : (saved.data ?? data) };
 }
 
-async function order(
-  deps: BillingDeps,
-  input: Parameters<Billing['order']>[0],
-): Promise<FormResult<{ serviceId: string }>> {
+async function order(deps: BillingDeps, input: OrderInput): Promise<FormResult<Ordered>> {
   const product = await readSold(deps, input.productId);
   const client = await deps.db
     .selectFrom('accounts')
@@ -126,13 +137,19 @@ async function order(
     .where('kind', '=', 'client')
     .executeTakeFirst();
   if (client?.tenant_id !== product.tenantId) throw new HostError('NOT_FOUND', 'There is no such product.');
-  const price = await deps.db
-    .selectFrom('prices')
-    .selectAll()
-    .where('product_id', '=', product.id)
-    .where('period', '=', input.period as 'monthly')
-    .executeTakeFirst();
+  const before = await findOrder(deps.db, input);
+  if (before !== undefined) return { ok: true, ...before };
+  const price = isPeriod(input.period)
+    ? await deps.db
+        .selectFrom('prices')
+        .selectAll()
+        .where('product_id', '=', product.id)
+        .where('period', '=', input.period)
+        .executeTakeFirst()
+    : undefined;
   if (price === undefined) return { ok: false, errors: { period: ['Choose one of the periods offered.'] } };
+  const tooMany = await tooManyOrders(deps.db, product.tenantId, input);
+  if (tooMany !== undefined) return { ok: false, errors: { '': [tooMany] } };
   const checked = await checkOrder(deps, product, input.data);
   if (!checked.ok)
     return {
@@ -140,25 +157,21 @@ async function order(
       errors: checked.errors,
       ...(checked.message === undefined ? {} : { message: checked.message }),
     };
-  const { tenant } = await deps.installations.get(product.installationId);
-  const service = await deps.db
-    .insertInto('services')
-    .values({
-      tenant_id: product.tenantId,
-      client_id: input.clientId,
-      product_id: product.id,
-      installation_id: product.installationId,
-      name: product.name,
-      data: v.parse(Json, storable(checked.data ?? {})),
-      period: price.period,
-      setup_minor: price.setup_minor,
-      amount_minor: price.amount_minor,
-      currency: tenant.currency,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  await runAction(deps, service.id, product.installationId, 'create');
-  return { ok: true, serviceId: service.id };
+  const placed = await deps.db
+    .transaction()
+    .execute(async (trx) =>
+      placeOrder(trx, { product, input, price, data: v.parse(Json, storable(checked.data ?? {})) }),
+    );
+  if (placed === undefined) return placedBefore(deps.db, input);
+  // What waits for its payment is created when it is paid (duties.ts).
+  if (placed.invoiceId === null) await runAction(deps, placed.serviceId, product.installationId, 'create');
+  return { ok: true, ...placed };
+}
+
+async function placedBefore(db: BillingDeps['db'], input: OrderInput): Promise<FormResult<Ordered>> {
+  const before = await findOrder(db, input);
+  if (before === undefined) throw new HostError('CONFLICT', 'The order could not be placed; send it again.');
+  return { ok: true, ...before };
 }
 
 async function serviceAction(
@@ -183,6 +196,7 @@ async function serviceAction(
   }
   if (input.action === 'change_package') {
     const target = await readTarget(deps, row.installation_id, input.productId);
+    await priceOf(deps.db, target, row.period);
     await deps.db.transaction().execute((trx) => moveToProduct(trx, row.id, target));
   }
   await runAction(deps, row.id, row.installation_id, input.action);

@@ -7,6 +7,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { PROVISION_STATUSES, SERVICE_STATUSES } from '../../sandbox/contract/capabilities/service.ts';
 import type { ServicesTable } from '../database/tables.ts';
 import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
+import { billActivation, endBilling, giveBackOrder } from './activation.ts';
 
 export type ProvisionStatus = (typeof PROVISION_STATUSES)[number];
 export type ServiceStatus = (typeof SERVICE_STATUSES)[number];
@@ -54,6 +55,7 @@ export async function setProvisionStatus(
       await change(trx, serviceId, 'provision_status', row.provision_status, next, actor);
     }
     await derive(trx, row, next, actor);
+    if (next === 'failed') await giveBackOrder(trx, row);
   });
 }
 
@@ -66,12 +68,21 @@ async function derive(
   const derived = DERIVED[provision];
   if (derived === undefined || !derived.from.includes(row.status)) return;
   const stamped = derived.stamp === 'activated_at' && row.activated_at !== null;
+  const now = new Date();
   await trx
     .updateTable('services')
-    .set({ status: derived.status, ...(stamped ? {} : { [derived.stamp]: new Date() }) })
+    .set({
+      status: derived.status,
+      // What billing wanted of it is done, or no duty any more.
+      host_acts_at: null,
+      ...(derived.status === 'active' ? { overdue_since: null } : {}),
+      ...(stamped ? {} : { [derived.stamp]: now }),
+    })
     .where('id', '=', row.id)
     .execute();
   await change(trx, row.id, 'status', row.status, derived.status, actor);
+  if (derived.status === 'active' && row.activated_at === null) await billActivation(trx, row, now);
+  if (derived.status === 'terminated') await endBilling(trx, row, now);
 }
 
 /** Held until the transaction ends. Not FOR UPDATE: that would also stop tasks of the service from being queued, and deadlock with them. */

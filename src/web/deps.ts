@@ -223,12 +223,15 @@ export interface Billing {
     data: Readonly<Record<string, unknown>>;
     /** Who pressed the button: the client, or an admin for the client. */
     accountId: string;
-  }): Promise<FormResult<{ serviceId: string }>>;
+    /** Of the form, new each time it is shown: the same one again is the same order. With it the client's rate limit applies. */
+    token?: string;
+  }): Promise<FormResult<{ serviceId: string; invoiceId: string | null }>>;
   /** Queues the action's job. `productId` is the target of change_package. @throws CONFLICT if the state does not allow it */
   serviceAction(input: {
     serviceId: string;
     action: ServiceAction;
-    accountId: string;
+    /** Null: the host itself, for billing. */
+    accountId: string | null;
     productId?: string;
   }): Promise<{ message: string }>;
 }

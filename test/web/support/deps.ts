@@ -314,7 +314,7 @@ export function testDeps(
       orderForm: async () => form,
       order: async (input) => {
         note('order', input);
-        return { ok: true, serviceId: seeded.serviceId };
+        return { ok: true, serviceId: seeded.serviceId, invoiceId: null };
       },
       serviceAction: async (input) => {
         note('serviceAction', input);

@@ -1,0 +1,111 @@
+/**
+ * What billing makes the host do with services, through their modules' own jobs: create what was paid, suspend what is not, resume it
+ * when it is, end what was cancelled. Duties are read off the state, not remembered: whatever was missed while nothing ran is found
+ * again, and what somebody else did meanwhile is no duty any more.
+ */
+import { sql } from 'kysely';
+import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
+import type { Db } from '../jobs/task.ts';
+import { BILLING_LIMITS } from './limits.ts';
+
+const Duty = v.object({
+  service_id: v.string(),
+  action: v.picklist(['create', 'suspend', 'unsuspend', 'termination']),
+});
+
+/** Does the action as an admin would. @throws HostError when it is refused */
+export type Act = (input: { serviceId: string; action: ServiceAction; accountId: null }) => Promise<unknown>;
+export type OnRefused = (serviceId: string, action: ServiceAction, error: HostError) => void;
+
+const IDLE = sql`s.provision_status <> 'processing' and (s.host_acts_at is null or s.host_acts_at <= now())
+  and not exists (select 1 from tasks where service_id = s.id and tasks.status in ('queued', 'pending', 'processing'))`;
+
+/** Invoices of the service that are overdue for longer than so many days. */
+function overdueFor(days: ReturnType<typeof sql>, now: Date) {
+  return sql`exists (
+    select 1 from invoice_items item join invoices i on i.id = item.invoice_id
+    where item.service_id = s.id and i.status = 'overdue'
+      and i.due_at + make_interval(days => ${days}) < ${now}::timestamptz)`;
+}
+
+/** Those that a person waits for: looked at often. */
+const PROMPT = sql`
+  select s.id as service_id, 'create' as action from services s join invoices i on i.id = s.order_invoice_id
+  where s.status = 'pending' and s.provision_status = 'pending' and i.status = 'paid' and ${IDLE}
+  union all
+  select s.id, 'unsuspend' from services s
+  where s.overdue_since is not null and s.status = 'suspended' and s.cancel_at is null and ${IDLE}
+    and not exists (select 1 from invoice_items item join invoices i on i.id = item.invoice_id
+      where item.service_id = s.id and i.status = 'overdue')`;
+
+function slow(now: Date) {
+  return sql`
+    select s.id as service_id, 'termination' as action from services s
+    left join billing_settings b on b.tenant_id = s.tenant_id
+    where s.status in ('active', 'suspended') and ${IDLE} and (s.cancel_at <= ${now}::timestamptz
+      or (s.overdue_since is not null and s.status = 'suspended' and b.terminate_after_days is not null
+        and ${overdueFor(sql`b.terminate_after_days`, now)}))
+    union all
+    select s.id, 'suspend' from services s left join billing_settings b on b.tenant_id = s.tenant_id
+    where s.status = 'active' and ${IDLE} and (s.cancel_at is null or s.cancel_at > ${now}::timestamptz)
+      and ${overdueFor(sql`coalesce(b.suspend_after_days, 3)`, now)}`;
+}
+
+export interface Duties {
+  prompt(): Promise<number>;
+  /** Also those that follow from the calendar. */
+  all(now: Date): Promise<number>;
+}
+
+export function createDuties(db: Db, act: Act, onRefused: OnRefused): Duties {
+  const perform = async (query: ReturnType<typeof sql>): Promise<number> => {
+    const { rows } = await sql`${query} limit ${BILLING_LIMITS.servicesARound}`.execute(db);
+    let done = 0;
+    for (const { service_id: serviceId, action } of v.parse(v.array(Duty), rows)) {
+      if (!(await claim(db, serviceId, action))) continue;
+      try {
+        await act({ serviceId, action, accountId: null });
+        done += 1;
+      } catch (error) {
+        if (!(error instanceof HostError)) throw error;
+        onRefused(serviceId, action, error);
+      }
+    }
+    return done;
+  };
+  return {
+    prompt: () => perform(PROMPT),
+    all: async (now) => {
+      await forgetSettled(db);
+      return (await perform(PROMPT)) + (await perform(slow(now)));
+    },
+  };
+}
+
+/**
+ * One process at a time acts on a service. The claim is taken back when its status changes (service-status.ts); an action that was refused,
+ * that failed, or whose process died is anybody's again after a while.
+ */
+async function claim(db: Db, serviceId: string, action: ServiceAction): Promise<boolean> {
+  const result = await db
+    .updateTable('services')
+    .set({
+      host_acts_at: sql<Date>`now() + make_interval(secs => ${BILLING_LIMITS.retryActionMs / 1_000})`,
+      ...(action === 'suspend' ? { overdue_since: sql<Date>`coalesce(overdue_since, now())` } : {}),
+    })
+    .where('id', '=', serviceId)
+    .where((e) => e.or([e('host_acts_at', 'is', null), e('host_acts_at', '<=', sql<Date>`now()`)]))
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** A suspension that never came about, and is paid now, must not make a later one, by a person, end by itself. */
+async function forgetSettled(db: Db): Promise<void> {
+  await sql`
+    update services s set overdue_since = null
+    where s.overdue_since is not null and s.status = 'active'
+      and not exists (select 1 from invoice_items item join invoices i on i.id = item.invoice_id
+        where item.service_id = s.id and i.status = 'overdue')`.execute(db);
+}

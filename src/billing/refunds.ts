@@ -1,0 +1,208 @@
+/**
+ * Refunds. A refund is noted, and its amount taken out of what may still be given back, before any gateway is asked: whatever happens
+ * then, the same money is never sent twice. The gateway's answer ends it; without an answer it is in doubt, and a person decides.
+ */
+import { sql } from 'kysely';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
+import { addCredit } from './credit.ts';
+import { type Invoice, isOpen, lockInvoice } from './invoices.ts';
+import { tell } from './tell.ts';
+
+export interface RefundRequest {
+  readonly tenantId: string;
+  readonly paymentId: string;
+  readonly amountMinor: number;
+  /** 'gateway': the module's refund() sends the money; 'manual': a person does. */
+  readonly method: 'gateway' | 'manual';
+  readonly reason: string;
+  readonly accountId: string;
+}
+
+export interface RefundBegun {
+  readonly refundId: string;
+  readonly instanceId: string | null;
+  readonly transactionId: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+}
+
+export type RefundEnd =
+  | { readonly status: 'done'; readonly transactionId?: string }
+  | { readonly status: 'failed' | 'in_doubt'; readonly message: string };
+
+/** @throws HostError NOT_FOUND, BAD_INPUT beyond what is left of it, CONFLICT while the invoice is open or the credit is used */
+export async function beginRefund(db: Db, request: RefundRequest): Promise<RefundBegun> {
+  return inTransaction(db, async (trx) => {
+    const { invoice, payment } = await lockPayment(trx, request.tenantId, request.paymentId);
+    check(request, invoice, payment);
+    const fromInvoice = Math.min(request.amountMinor, invoice.paid_minor - invoice.refunded_minor);
+    const creditMinor = request.amountMinor - fromInvoice;
+    if (creditMinor > 0)
+      await addCredit(trx, {
+        tenantId: request.tenantId,
+        clientId: invoice.client_id,
+        kind: 'refund',
+        amountMinor: -creditMinor,
+        currency: payment.currency,
+        invoiceId: invoice.id,
+        paymentId: payment.id,
+        accountId: request.accountId,
+      });
+    await move(trx, { payment: payment.id, invoice: invoice.id, whole: request.amountMinor, fromInvoice });
+    const { id } = await trx
+      .insertInto('refunds')
+      .values({
+        tenant_id: request.tenantId,
+        payment_id: payment.id,
+        amount_minor: request.amountMinor,
+        credit_minor: creditMinor,
+        method: request.method,
+        reason: request.reason,
+        account_id: request.accountId,
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    return {
+      refundId: id,
+      instanceId: payment.instance_id,
+      transactionId: payment.transaction_id,
+      amountMinor: request.amountMinor,
+      currency: payment.currency,
+    };
+  });
+}
+
+function check(
+  { amountMinor, method }: RefundRequest,
+  invoice: Invoice,
+  payment: { amount_minor: number; refunded_minor: number; instance_id: string | null },
+): void {
+  const left = payment.amount_minor - payment.refunded_minor;
+  if (!Number.isSafeInteger(amountMinor) || amountMinor < 1 || amountMinor > left)
+    throw new HostError('BAD_INPUT', `At most ${left} minor units of this payment can be given back.`);
+  if (method === 'gateway' && payment.instance_id === null)
+    throw new HostError('BAD_INPUT', 'This payment was booked by hand: give it back by hand.');
+  if (isOpen(invoice))
+    throw new HostError(
+      'CONFLICT',
+      'The invoice is still open: cancel it first, then give back what was paid.',
+    );
+}
+
+async function lockPayment(trx: Trx, tenantId: string, paymentId: string) {
+  const found = await trx
+    .selectFrom('payments')
+    .select('invoice_id')
+    .where('id', '=', paymentId)
+    .where('tenant_id', '=', tenantId)
+    .executeTakeFirst();
+  if (found === undefined) throw new HostError('NOT_FOUND', 'There is no such payment.');
+  // The invoice before the payment: the order in which bookings take them.
+  const invoice = await lockInvoice(trx, tenantId, found.invoice_id);
+  const payment = await trx
+    .selectFrom('payments')
+    .selectAll()
+    .where('id', '=', paymentId)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow();
+  return { invoice, payment };
+}
+
+async function move(
+  trx: Trx,
+  by: { payment: string; invoice: string; whole: number; fromInvoice: number },
+): Promise<void> {
+  await trx
+    .updateTable('payments')
+    .set((e) => ({ refunded_minor: e('refunded_minor', '+', by.whole) }))
+    .where('id', '=', by.payment)
+    .execute();
+  await trx
+    .updateTable('invoices')
+    .set((e) => ({
+      refunded_minor: e('refunded_minor', '+', by.fromInvoice),
+      status: sql<Invoice['status']>`case
+        when status = 'paid' and refunded_minor + ${by.fromInvoice}::bigint = paid_minor then 'refunded'
+        when status = 'refunded' and ${by.fromInvoice}::bigint < 0 then 'paid' else status end`,
+    }))
+    .where('id', '=', by.invoice)
+    .execute();
+}
+
+/**
+ * Writes down how it ended; what failed may be given back again. A refund that has ended stays as it is.
+ * @returns false if it had ended before
+ */
+export async function endRefund(
+  db: Db,
+  tenantId: string,
+  refundId: string,
+  end: RefundEnd,
+): Promise<boolean> {
+  return inTransaction(db, async (trx) => {
+    const found = await trx
+      .selectFrom('refunds')
+      .select('payment_id')
+      .where('id', '=', refundId)
+      .where('tenant_id', '=', tenantId)
+      .executeTakeFirst();
+    if (found === undefined) throw new HostError('NOT_FOUND', 'There is no such refund.');
+    const { invoice, payment } = await lockPayment(trx, tenantId, found.payment_id);
+    const ended = await trx
+      .updateTable('refunds')
+      .set({
+        status: end.status,
+        finished_at: end.status === 'in_doubt' ? null : new Date(),
+        ...(end.status === 'done'
+          ? { transaction_id: end.transactionId ?? null, error: null }
+          : { error: end.message }),
+      })
+      .where('id', '=', refundId)
+      .where('status', 'in', ['pending', 'in_doubt'])
+      .returning(['amount_minor', 'credit_minor'])
+      .executeTakeFirst();
+    if (ended === undefined) return false;
+    const { amount_minor: amountMinor, credit_minor: creditMinor } = ended;
+    if (end.status === 'done') await tellRefunded(trx, invoice, payment.id, amountMinor);
+    if (end.status !== 'failed') return true;
+    if (creditMinor > 0)
+      await addCredit(trx, {
+        tenantId,
+        clientId: invoice.client_id,
+        kind: 'refund',
+        amountMinor: creditMinor,
+        currency: payment.currency,
+        invoiceId: invoice.id,
+        paymentId: payment.id,
+        note: 'The refund failed.',
+      });
+    await move(trx, {
+      payment: payment.id,
+      invoice: invoice.id,
+      whole: -amountMinor,
+      fromInvoice: creditMinor - amountMinor,
+    });
+    return true;
+  });
+}
+
+async function tellRefunded(
+  trx: Trx,
+  invoice: Invoice,
+  paymentId: string,
+  amountMinor: number,
+): Promise<void> {
+  await tell(trx, {
+    name: 'PaymentRefunded',
+    tenantId: invoice.tenant_id,
+    payload: {
+      payment_uuid: paymentId,
+      invoice_uuid: invoice.id,
+      number: invoice.label,
+      client_uuid: invoice.client_id,
+      amount_minor: amountMinor,
+      currency: invoice.currency,
+    },
+  });
+}
