@@ -370,7 +370,8 @@ function isGranted(ask: Ask, grants: Grants, capabilities: GrantingRecord): bool
         (granted) => covers(field, granted, ask.item) || covers(field, ask.item, granted),
       );
     case 'amount':
-      return typeof value === 'number';
+      // An amount that was answered with no stands as 0 beside what else of its capability was granted.
+      return typeof value === 'number' && (value > 0 || ask.amount === 0);
     case 'switch':
       return value === true;
     case 'named':
@@ -439,6 +440,33 @@ function valueWithin(asks: readonly Ask[], field: GrantField, value: unknown): u
         }),
       );
   }
+}
+
+/** What either of two grants allows: lists and names of both, the larger amounts. */
+export function mergedGrants(one: Grants, other: Grants): Grants {
+  const merged: Record<string, Record<string, unknown>> = {};
+  for (const grants of [one, other])
+    for (const [name, granted] of Object.entries(grants)) {
+      const present = (merged[name] ??= {});
+      for (const [key, value] of Object.entries(granted)) present[key] = mergedValue(present[key], value);
+    }
+  return merged;
+}
+
+function mergedValue(one: unknown, other: unknown): unknown {
+  if (Array.isArray(one) && Array.isArray(other)) return [...new Set<unknown>([...one, ...other])];
+  if (typeof one === 'number' && typeof other === 'number') return Math.max(one, other);
+  if (typeof one === 'boolean' && typeof other === 'boolean') return one || other;
+  if (!isRecord(one) || !isRecord(other)) return other;
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return Object.fromEntries([...names].map((name) => [name, mergedEntry(one, other, name)]));
+}
+
+/** A secret of both may go where either lets it go. */
+function mergedEntry(one: Record<string, unknown>, other: Record<string, unknown>, name: string): unknown {
+  const [a, b] = [grantedEntry(one, name), grantedEntry(other, name)];
+  if (a === undefined || b === undefined) return b ?? a;
+  return { ...b, hosts: [...new Set([...a.hosts, ...b.hosts])] };
 }
 
 /** The text of a refusal: it names what to add to the manifest. */

@@ -35,7 +35,7 @@ export interface NewAccount {
 const Shape = v.object({ email: Email, name: PersonName });
 const UNIQUE_VIOLATION = '23505';
 
-function isUniqueViolation(error: unknown): boolean {
+export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === UNIQUE_VIOLATION;
 }
 

@@ -4,7 +4,14 @@ import semver from 'semver';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { hasInstances } from '../../sandbox/contract/kinds.ts';
-import { type Ask, grantsFrom } from '../../sandbox/contract/grant.ts';
+import {
+  type Ask,
+  type Grants,
+  grantsFrom,
+  grantsWithin,
+  isAskedBy,
+  mergedGrants,
+} from '../../sandbox/contract/grant.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Flows } from '../flows/executor.ts';
 import type { Vault } from '../secrets/vault.ts';
@@ -16,7 +23,8 @@ import type { Invoker } from './invoke.ts';
 import { wasActivated } from './lifecycle.ts';
 import { createProducts } from './products.ts';
 import { rollback } from './rollback.ts';
-import type { Version, Versions } from './versions.ts';
+import { isOff, refuseUnlessOff } from './uninstall.ts';
+import { refuseRevoked, type Version, type Versions } from './versions.ts';
 
 export interface CatalogDeps {
   readonly db: Kysely<Tables>;
@@ -199,14 +207,36 @@ async function consent(deps: CatalogDeps, installationId: string): Promise<Retur
 }
 
 async function grant(deps: CatalogDeps, input: Parameters<Catalog['grant']>[0]): Promise<void> {
-  const { asks } = await wanted(deps, input.installationId);
-  const grants = grantsFrom(asks, input.answers, capabilities);
+  const { version, asks } = await wanted(deps, input.installationId);
+  if (input.version !== undefined && input.version !== version.version)
+    throw new HostError(
+      'CONFLICT',
+      `Version ${version.version} asks now; you saw what another one asks for. Look at it again.`,
+    );
+  const answered = grantsFrom(asks, input.answers, capabilities);
+  const installation = await deps.installations.get(input.installationId);
+  const grants = mergedGrants(keptForRunning(installation, asks, answered), answered);
   await deps.db
     .updateTable('installations')
     .set({ grants, granted_by: input.accountId, granted_at: new Date() })
     .where('id', '=', input.installationId)
     .execute();
   await deps.installations.changed(input.installationId);
+}
+
+/**
+ * What the version that runs was granted and the waiting one does not ask for: nobody was asked about it, so it stays until the update.
+ * What both ask for is as it was answered just now, but for an amount of which the newer one asks for less.
+ */
+function keptForRunning(installation: Installation, asks: readonly Ask[], answered: Grants): Grants {
+  const inForce = installation.version.manifest.asks;
+  const kept = inForce.filter((ask) => {
+    if (!isAskedBy(ask, asks)) return true;
+    const newer = asks.find(({ id }) => id === ask.id)?.amount;
+    if (newer === undefined || ask.amount === undefined || newer >= ask.amount) return false;
+    return answered[ask.capability]?.[ask.field] === newer;
+  });
+  return grantsWithin(kept, installation.granted, capabilities);
 }
 
 async function enable(deps: CatalogDeps, installationId: string): Promise<void> {
@@ -221,7 +251,7 @@ async function enable(deps: CatalogDeps, installationId: string): Promise<void> 
       `Not granted yet: ${missing.join(', ')}. Grant these, or leave the module off.`,
       { data: { missing } },
     );
-  await refuseRevoked(deps, version);
+  await refuseRevoked(deps.db, version.id);
   const off = isOff(installation);
   if (version.id !== installation.version.id) {
     await runFlow(deps, 'update', installationId, {
@@ -238,25 +268,6 @@ async function enable(deps: CatalogDeps, installationId: string): Promise<void> 
       `The module is paused: ${installation.pausedReason}. End the pause first.`,
     );
   await runFlow(deps, 'enable', installationId);
-}
-
-function isOff(installation: Installation): boolean {
-  return installation.status === 'inactive' || installation.status === 'error';
-}
-
-/** What the operator revoked does not run, whoever asks. */
-async function refuseRevoked(deps: CatalogDeps, version: Version): Promise<void> {
-  const row = await deps.db
-    .selectFrom('module_versions')
-    .select(['status', 'status_reason'])
-    .where('id', '=', version.id)
-    .executeTakeFirstOrThrow();
-  if (row.status !== 'revoked') return;
-  const why = row.status_reason === null ? '' : `: ${row.status_reason}`;
-  throw new HostError(
-    'CONFLICT',
-    `Version ${version.version} was revoked by the operator${why}. Update to another version.`,
-  );
 }
 
 async function runFlow(
@@ -314,31 +325,14 @@ async function afterChoosing(deps: CatalogDeps, installation: Installation, next
   return { version_id: next.id, pending_version_id: null };
 }
 
+/** Said before a flow is begun; the flow asks again, when nothing else is being done with the installation. */
 async function requireOff(deps: CatalogDeps, installationId: string): Promise<void> {
-  if (!isOff(await deps.installations.get(installationId)))
-    throw new HostError('CONFLICT', 'Disable the module first; its data stays until you purge it.');
+  refuseUnlessOff(await deps.installations.get(installationId));
 }
 
 async function uninstall(deps: CatalogDeps, installationId: string): Promise<void> {
   await requireOff(deps, installationId);
-  const used = await deps.db
-    .selectFrom('products')
-    .select('name')
-    .where('installation_id', '=', installationId)
-    .executeTakeFirst();
-  if (used !== undefined)
-    throw new HostError(
-      'CONFLICT',
-      `The product “${used.name}” belongs to this module; its services would be orphaned.`,
-    );
-  const { schemaName } = await deps.installations.get(installationId);
-  if (schemaName !== null)
-    throw new HostError(
-      'CONFLICT',
-      'The module still has data. Export what you need, purge it, and uninstall it then.',
-    );
-  await deps.db.deleteFrom('installations').where('id', '=', installationId).execute();
-  await deps.installations.changed(installationId);
+  await runFlow(deps, 'uninstall', installationId);
 }
 
 async function purge(deps: CatalogDeps, installationId: string): Promise<void> {
@@ -347,7 +341,7 @@ async function purge(deps: CatalogDeps, installationId: string): Promise<void> {
 }
 
 async function unpause(deps: CatalogDeps, installationId: string): Promise<void> {
-  await refuseRevoked(deps, (await deps.installations.get(installationId)).version);
+  await refuseRevoked(deps.db, (await deps.installations.get(installationId)).version.id);
   await deps.db
     .updateTable('installations')
     .set({ paused_at: null, paused_reason: null })
@@ -381,13 +375,17 @@ async function saveSettings(
   const installation = await deps.installations.get(input.installationId);
   const { values, secrets, errors } = checkFields(ownFields(installation.version), input.values);
   if (Object.keys(errors).length > 0) return { ok: false, errors };
-  for (const [name, value] of Object.entries(secrets))
-    await deps.vault.put(input.installationId, name, value);
-  await deps.db
-    .updateTable('installations')
-    .set({ settings: values })
-    .where('id', '=', input.installationId)
-    .execute();
+  // All of a form or nothing: half of it would be settings that nobody chose.
+  await deps.db.transaction().execute(async (trx) => {
+    for (const [name, value] of Object.entries(secrets))
+      await deps.vault.put(input.installationId, name, value, [], trx);
+    await trx
+      .updateTable('installations')
+      .set({ settings: values })
+      .where('id', '=', input.installationId)
+      .execute();
+  });
+  deps.vault.forget(input.installationId);
   await deps.installations.changed(input.installationId);
   return { ok: true };
 }

@@ -3,6 +3,7 @@
  * side; the pages draw from the same records.
  */
 import type { Field } from '../../sandbox/contract/kinds/module.ts';
+import { SECRET_MIN_CHARACTERS } from '../secrets/redactor.ts';
 import type { FormErrors } from './answers.ts';
 
 export interface CheckedFields {
@@ -23,7 +24,9 @@ export function checkFields(
   for (const field of fields) {
     const raw = Object.hasOwn(input, field.key) ? input[field.key] : undefined;
     if (field.type === 'secret') {
-      if (typeof raw === 'string' && raw !== '') secrets[field.key] = raw;
+      if (typeof raw !== 'string' || raw === '') continue;
+      if (raw.length >= SECRET_MIN_CHARACTERS) secrets[field.key] = raw;
+      else errors[field.key] = [`At least ${SECRET_MIN_CHARACTERS} characters.`];
       continue;
     }
     const checked = checkField(

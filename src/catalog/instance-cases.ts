@@ -8,7 +8,6 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import { hasInstances } from '../../sandbox/contract/kinds.ts';
 import { storable } from '../database/storable.ts';
 import type { Tables } from '../database/tables.ts';
-import { SECRET_MIN_CHARACTERS } from '../secrets/redactor.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { FormResult, InstanceCases, InstanceForm } from '../web/deps.ts';
 import { checkFields } from './fields.ts';
@@ -159,19 +158,18 @@ async function save(deps: InstanceDeps, input: Parameters<InstanceCases['save']>
   const instance = await deps.installations.instance(input.instanceId);
   const { version } = await deps.installations.get(instance.installationId);
   const { values, secrets, errors } = checkFields(version.manifest.settings, input.values);
-  const short = Object.entries(secrets)
-    .filter(([, value]) => value.length < SECRET_MIN_CHARACTERS)
-    .map(([name]) => [name, [`At least ${SECRET_MIN_CHARACTERS} characters.`]]);
-  const all = { ...errors, ...Object.fromEntries(short) };
   // Nothing is stored of a form that has a mistake.
-  if (Object.keys(all).length > 0) return { ok: false, errors: all };
+  if (Object.keys(errors).length > 0) return { ok: false, errors };
   const owner = { installationId: instance.installationId, instanceId: instance.id };
-  for (const [name, value] of Object.entries(secrets)) await deps.vault.put(owner, name, value);
-  await deps.db
-    .updateTable('instances')
-    .set({ settings: v.parse(Settings, storable(values)) })
-    .where('id', '=', instance.id)
-    .execute();
+  await deps.db.transaction().execute(async (trx) => {
+    for (const [name, value] of Object.entries(secrets)) await deps.vault.put(owner, name, value, [], trx);
+    await trx
+      .updateTable('instances')
+      .set({ settings: v.parse(Settings, storable(values)) })
+      .where('id', '=', instance.id)
+      .execute();
+  });
+  deps.vault.forget(instance.installationId);
   await deps.installations.changed(instance.installationId);
   return { ok: true };
 }

@@ -16,6 +16,8 @@ import { lockPlaces, promote } from '../jobs/places.ts';
 import { judgeLifecycle } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import type { Invoker } from './invoke.ts';
+import { refuseUnlessOff, uninstallFlow } from './uninstall.ts';
+import { refuseRevoked } from './versions.ts';
 
 export interface LifecycleDeps {
   readonly db: Kysely<Tables>;
@@ -39,7 +41,13 @@ const UpdateState = v.object({
 });
 
 export function lifecycleFlows(deps: LifecycleDeps): FlowDefinition[] {
-  return [enableFlow(deps), updateFlow(deps), disableFlow(deps), purgeFlow(deps)];
+  return [
+    enableFlow(deps),
+    updateFlow(deps),
+    disableFlow(deps),
+    purgeFlow(deps),
+    uninstallFlow(deps.installations),
+  ];
 }
 
 function idOf(state: FlowState): string {
@@ -144,11 +152,16 @@ function updateFlow(deps: LifecycleDeps): FlowDefinition {
             pending_version_id: null,
             // Where to go back to: not to one that the breaker had stopped.
             ...(before.pausedReason === null ? { previous_version_id: before.version.id } : {}),
-            // A pause was for the version that ran before.
-            paused_at: null,
-            paused_reason: null,
+            // A pause was for the version that ran before: the one that was there when the update began, not one that came meanwhile.
+            ...(before.pausedReason === null ? {} : { paused_at: null, paused_reason: null }),
           };
-          return unloading(deps, before, changing(deps, installationId, change, deferred));
+          const end = changing(deps, installationId, change, deferred);
+          const write = async (trx: Transaction<Tables>): Promise<void> => {
+            // It may have been revoked while it waited for its turn.
+            await refuseRevoked(trx, toVersionId);
+            await end.write(trx);
+          };
+          return unloading(deps, before, new StepEnd(write, end.after));
         },
       },
     ],
@@ -210,6 +223,8 @@ function purgeFlow(deps: LifecycleDeps): FlowDefinition {
         name: 'module',
         async run(state) {
           const installation = await deps.installations.get(idOf(state));
+          // From its row: what is cached may be older than what was done before this flow's turn came.
+          refuseUnlessOff(await readStatus(deps.db, installation.id));
           if (installation.schemaName === null) return;
           const { deferred } = await leave(deps, installation.id, 'purge');
           return unloading(deps, installation, changing(deps, installation.id, undefined, deferred));
@@ -218,6 +233,10 @@ function purgeFlow(deps: LifecycleDeps): FlowDefinition {
       { name: 'drop', run: (state) => dropSchema(deps, idOf(state)) },
     ],
   };
+}
+
+async function readStatus(db: Kysely<Tables>, id: string): Promise<Pick<Installation, 'status'>> {
+  return db.selectFrom('installations').select('status').where('id', '=', id).executeTakeFirstOrThrow();
 }
 
 async function dropSchema(deps: LifecycleDeps, installationId: string): Promise<StepEnd> {

@@ -44,7 +44,7 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
     clientTab: (input) => clientTab(deps, input),
     clientCall: (input) => clientCall(deps, input),
     mayLeaveTo: async (installationId, url) => mayLeaveTo(await deps.installations.get(installationId), url),
-    asset: async (versionId, path) => (await deps.versions.contents(versionId)).assets.get(path),
+    asset: (versionId, path) => asset(deps, versionId, path),
     webhook: (input) => webhook(deps, input),
   };
 }
@@ -75,6 +75,21 @@ function findRoute(
   });
   // One that is written out goes before one with parameters, as its author means it and as the panel shows it.
   return fitting.find(({ route }) => !route.uri.includes('{')) ?? fitting[0];
+}
+
+/** Files of published versions only: what waits for review or was revoked is shown to nobody. */
+async function asset(
+  deps: ModuleCallsDeps,
+  versionId: string,
+  path: string,
+): Promise<Uint8Array | undefined> {
+  const published = await deps.db
+    .selectFrom('module_versions')
+    .select('id')
+    .where('id', '=', versionId)
+    .where('status', '=', 'published')
+    .executeTakeFirst();
+  return published === undefined ? undefined : (await deps.versions.contents(versionId)).assets.get(path);
 }
 
 /** Enters a module for somebody. A client learns that it failed, not how: that is for the admin and stands in the log. */

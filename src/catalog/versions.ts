@@ -107,3 +107,18 @@ async function readContents(db: Kysely<Tables>, versionId: string): Promise<Read
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such module version.');
   return readPackage(row.bytes);
 }
+
+/** What the operator revoked does not run, whoever asks. @throws CONFLICT */
+export async function refuseRevoked(db: Kysely<Tables>, versionId: string): Promise<void> {
+  const row = await db
+    .selectFrom('module_versions')
+    .select(['version', 'status', 'status_reason'])
+    .where('id', '=', versionId)
+    .executeTakeFirstOrThrow();
+  if (row.status !== 'revoked') return;
+  const why = row.status_reason === null ? '' : `: ${row.status_reason}`;
+  throw new HostError(
+    'CONFLICT',
+    `Version ${row.version} was revoked by the operator${why}. Update to another version.`,
+  );
+}

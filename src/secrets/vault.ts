@@ -77,21 +77,28 @@ export class Vault {
 
   /**
    * Stores a value; a name that has one keeps its handle, since modules may have stored it.
+   * @param db a transaction it belongs to; who gives one calls forget() after it
    * @param hosts narrows where it may go; empty: wherever the grant allows
    * @returns the handle
    * @throws HostError BAD_INPUT for a value too short to be recognised in answers; LIMIT
    */
-  async put(whose: Owner, name: string, value: string, hosts: readonly string[] = []): Promise<string> {
+  async put(
+    whose: Owner,
+    name: string,
+    value: string,
+    hosts: readonly string[] = [],
+    db: Kysely<Tables> = this.#db,
+  ): Promise<string> {
     const owner = ownerOf(whose);
     if (value.length < SECRET_MIN_CHARACTERS)
       throw new HostError(
         'BAD_INPUT',
         `secrets: ${name} needs at least ${SECRET_MIN_CHARACTERS} characters.`,
       );
-    await this.#checkRoom(owner, name);
+    await this.#checkRoom(db, owner, name);
     const ciphertext = this.#keyring.seal('secret', context(owner, name), Buffer.from(value, 'utf8'));
     const change = { ciphertext, hosts: [...hosts], updated_at: new Date() };
-    const row = await this.#db
+    const row = await db
       .insertInto('secrets')
       .values({
         installation_id: owner.installationId,
@@ -179,8 +186,12 @@ export class Vault {
   }
 
   /** Counts rows, not opened values: what can no longer be opened must still be replaceable. */
-  async #checkRoom({ installationId, instanceId }: SecretOwner, name: string): Promise<void> {
-    const rows = await this.#db
+  async #checkRoom(
+    db: Kysely<Tables>,
+    { installationId, instanceId }: SecretOwner,
+    name: string,
+  ): Promise<void> {
+    const rows = await db
       .selectFrom('secrets')
       .select('name')
       .where('installation_id', '=', installationId)

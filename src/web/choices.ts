@@ -40,7 +40,8 @@ export function productChoices(panel: Panel, tenantId: string): Promise<Choice[]
     .select(['products.id as value', 'products.name as title'])
     .where('products.tenant_id', '=', tenantId)
     .where('products.active', '=', true)
-    .where('installations.status', '=', 'active')
+    .where('installations.status', 'in', ['active', 'restricted'])
+    .where('installations.paused_at', 'is', null)
     .orderBy('products.name')
     .limit(CHOICES)
     .execute();

@@ -142,6 +142,8 @@ export interface Catalog {
     installationId: string;
     answers: Readonly<Record<string, Answer>>;
     accountId: string;
+    /** The version that was shown. @throws CONFLICT if another one waits by now: nobody consents to what they did not see */
+    version?: string;
   }): Promise<void>;
   /** Also accepts a waiting update. @throws NOT_GRANTED naming what is missing, MODULE_ERROR with what activate() said */
   enable(installationId: string, accountId: string): Promise<void>;

@@ -2,8 +2,9 @@
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { HostError, type ErrorCode } from '../../sandbox/contract/envelope.ts';
-import type { RootEnv } from './env.ts';
-import type { TextKey } from './lang/texts.ts';
+import { InvocationFailed } from '../catalog/invoke.ts';
+import type { Area, RootEnv } from './env.ts';
+import type { TextKey, Translate } from './lang/texts.ts';
 import { plainPage, type Panel } from './panel.ts';
 
 const STATUSES: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
@@ -43,10 +44,20 @@ export function wantsJson(c: Context): boolean {
   return accept.includes('application/json') && !accept.includes('text/html');
 }
 
+/** An error may come before it is known who asks. */
+interface ErrorEnv {
+  Variables: RootEnv['Variables'] & { area?: Area };
+}
+
 interface Told {
   readonly code: ErrorCode;
   readonly message: string;
   readonly status: ContentfulStatusCode;
+}
+
+/** What went wrong inside a module is for its admins, in the log; a client learns that it did. */
+function forClient(error: InvocationFailed, t: Translate): Told {
+  return { code: error.code, message: t('client.module_failed'), status: statusOf(error.code) };
 }
 
 function tell(error: unknown): Told {
@@ -60,8 +71,9 @@ function tell(error: unknown): Told {
 }
 
 /** Answers a thrown error. Only what nobody expected is reported. */
-export async function errorAnswer(panel: Panel, c: Context<RootEnv>, error: unknown): Promise<Response> {
-  const told = tell(error);
+export async function errorAnswer(panel: Panel, c: Context<ErrorEnv>, error: unknown): Promise<Response> {
+  const hidden = error instanceof InvocationFailed && c.get('area') === 'client';
+  const told = hidden ? forClient(error, c.get('t')) : tell(error);
   const id = c.get('requestId') ?? 'unknown';
   if (told.status === 500)
     panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });

@@ -7,6 +7,8 @@ export const WEB_LIMITS = Object.freeze({
   packageBytes: 64 * 1024 * 1024,
   pageRows: 50,
   timelineRows: 400,
+  /** A search in the log is given up after this. */
+  searchMs: 3_000,
   /** A tenant row may be this old before it is read again. */
   tenantCacheMs: 5_000,
   tenantCacheEntries: 1_000,

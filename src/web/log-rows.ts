@@ -1,5 +1,6 @@
 /** Log lines as lists show them: a module's own and the host's about it. Their texts are strangers' and stay text. */
-import { sql } from 'kysely';
+import { sql, type CompiledQuery } from 'kysely';
+import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { AccountContext } from './env.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { pageNumber, paged, rowsFrom } from './paging.ts';
@@ -21,9 +22,26 @@ export interface LogFilter {
   readonly text?: string | undefined;
 }
 
+const STATEMENT_TIMEOUT = '57014';
+
 /** LIKE with the person's text taken literally. */
 function containing(text: string): string {
   return `%${text.replace(/[\\%_]/g, (character) => `\\${character}`)}%`;
+}
+
+/** Reads within a bound: a text is looked for in every line, and many lines must not hold a connection for minutes. @throws TIMEOUT */
+async function within<T>(panel: Panel, query: { compile(): CompiledQuery<T> }): Promise<T[]> {
+  try {
+    return await panel.deps.db.transaction().execute(async (trx) => {
+      await sql`select set_config('statement_timeout', ${String(WEB_LIMITS.searchMs)}, true)`.execute(trx);
+      return (await trx.executeQuery(query.compile())).rows;
+    });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === STATEMENT_TIMEOUT)) throw error;
+    throw new HostError('TIMEOUT', 'This search takes too long. Narrow it by level, module or service.', {
+      cause: error,
+    });
+  }
 }
 
 /** One page of a tenant's log lines, newest first. */
@@ -57,10 +75,12 @@ export async function readLogs(panel: Panel, c: AccountContext, filter: LogFilte
       sql<boolean>`(logs.action ilike ${pattern} or logs.request::text ilike ${pattern} or logs.response::text ilike ${pattern})`,
     );
   }
-  const rows = await query
-    .orderBy('logs.at', 'desc')
-    .limit(WEB_LIMITS.pageRows + 1)
-    .offset(rowsFrom(page))
-    .execute();
+  const rows = await within(
+    panel,
+    query
+      .orderBy('logs.at', 'desc')
+      .limit(WEB_LIMITS.pageRows + 1)
+      .offset(rowsFrom(page)),
+  );
   return paged(c.req.url, page, rows);
 }

@@ -76,7 +76,7 @@ async function moduleEntries(input: AdminMenu): Promise<MenuEntry[]> {
     .innerJoin('module_versions', 'module_versions.id', 'installations.version_id')
     .select(['modules.type', 'modules.name', 'module_versions.declaration'])
     .where('installations.tenant_id', '=', input.tenantId)
-    .where('installations.status', '=', 'active')
+    .where('installations.status', 'in', ['active', 'restricted'])
     .orderBy('modules.name')
     .execute();
   return rows.flatMap((row) => {

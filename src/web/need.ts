@@ -36,6 +36,11 @@ export interface InstallationRow {
   readonly declaration: unknown;
 }
 
+/** Its module runs: a newer version that waits for consent ('restricted') does not stop the one in force. */
+export function runs(status: InstallationRow['status']): boolean {
+  return status === 'active' || status === 'restricted';
+}
+
 function installations(panel: Panel, tenantId: string) {
   return panel.deps.db
     .selectFrom('installations')

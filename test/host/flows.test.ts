@@ -55,6 +55,91 @@ describe('a flow', () => {
     expect(await a.installation(slow)).toMatchObject({ status: 'inactive' });
   });
 
+  it('keeps an installation that is being enabled from being uninstalled', async () => {
+    const release = Promise.withResolvers<void>();
+    const reached = Promise.withResolvers<void>();
+    const name = freshName();
+    await using host = await startHost(ground, {
+      checkpoint: async (at) => {
+        if (at !== 'enable.activate:before') return;
+        reached.resolve();
+        await release.promise;
+      },
+    });
+    const a = await seedTenant(host.bulkhead);
+    await host.publish({ name, members: MEMBERS, manifest: MANIFEST });
+    await a.install(name);
+    await a.grant(name);
+    const enabling = a.enable(name);
+    await reached.promise;
+    const { id } = await a.installation(name);
+    await expect(a.panel.catalog.uninstall(id, a.adminId)).rejects.toMatchObject({ code: 'CONFLICT' });
+    release.resolve();
+    await enabling;
+    expect(await a.installation(name)).toMatchObject({ status: 'active' });
+  });
+
+  it.each(['purge.module:before', 'uninstall.delete:before'])(
+    'that drops something looks again whether the module is off, at %s',
+    async (checkpoint) => {
+      const name = freshName();
+      let id: string | undefined;
+      await using host = await startHost(ground, {
+        checkpoint: async (at) => {
+          if (at === checkpoint && id !== undefined)
+            await host.bulkhead.panel.db
+              .updateTable('installations')
+              .set({ status: 'active' })
+              .where('id', '=', id)
+              .execute();
+        },
+      });
+      const a = await seedTenant(host.bulkhead);
+      await host.publish({ name, members: MEMBERS, manifest: MANIFEST });
+      await a.installed(name);
+      await a.disable(name);
+      ({ id } = await a.installation(name));
+      const { catalog } = a.panel;
+      const doing = checkpoint.startsWith('purge')
+        ? catalog.purge(id, a.adminId)
+        : catalog.uninstall(id, a.adminId);
+      await expect(doing).rejects.toMatchObject({
+        code: 'CONFLICT',
+        message: 'Disable the module first; its data stays until you purge it.',
+      });
+      expect(await a.tables(name)).toMatchObject([{ table: 'rows' }]);
+    },
+  );
+
+  it('that updates does not end with a version that was revoked meanwhile', async () => {
+    const name = freshName();
+    let newer: string | undefined;
+    await using host = await startHost(ground, {
+      checkpoint: async (at) => {
+        if (at !== 'update.update:done' || newer === undefined) return;
+        await host.bulkhead.panel.db
+          .updateTable('module_versions')
+          .set({ status: 'revoked' })
+          .where('id', '=', newer)
+          .execute();
+      },
+    });
+    const a = await seedTenant(host.bulkhead);
+    await host.publish({ name, members: MEMBERS, manifest: MANIFEST });
+    await a.installed(name);
+    ({ versionId: newer } = await host.publish({
+      name,
+      version: '2.0.0',
+      members: MEMBERS,
+      manifest: MANIFEST,
+    }));
+    const { id } = await a.installation(name);
+    await a.panel.catalog.update({ installationId: id, versionId: newer, accountId: a.adminId });
+    await expect(a.enable(name)).rejects.toMatchObject({ code: 'CONFLICT', message: /was revoked/u });
+    expect(await a.installation(name)).toMatchObject({ status: 'restricted' });
+    expect(await a.call(name, 'version')).toBe('1.0.0');
+  });
+
   it('that a start cannot go on with is told to the operator and keeps neither the start nor the others', async () => {
     const name = freshName();
     let slug: string;

@@ -63,7 +63,26 @@ describe('before an answer', () => {
   });
 });
 
+describe('an amount that the module needs', () => {
+  it('and that was answered with no is missing, whatever else of its capability is granted', async () => {
+    const { a } = host();
+    await a.grant('Asker', { without: ['db.storage_mb'] });
+    await expect(a.enable('Asker')).rejects.toMatchObject({ data: { missing: ['db.storage_mb'] } });
+    const line = (await a.consent('Asker')).lines.find(({ id }) => id === 'db.storage_mb');
+    expect(line).toMatchObject({ granted: false });
+  });
+});
+
 describe('an answer', () => {
+  it('to what another version asks for than the one that was shown is refused', async () => {
+    const { a } = host();
+    const { id: installationId, grants } = await a.installation('Asker');
+    await expect(
+      a.panel.catalog.grant({ installationId, answers: {}, accountId: a.adminId, version: '0.9.0' }),
+    ).rejects.toMatchObject({ code: 'CONFLICT' });
+    expect((await a.installation('Asker')).grants).toEqual(grants);
+  });
+
   it.each([
     ['an amount above the one asked', { 'db.tables': { granted: true, amount: 4 } }],
     ['an amount that is no number of things', { 'db.tables': { granted: true, amount: 1.5 } }],
@@ -162,5 +181,44 @@ describe('a grant', () => {
       code: 'CONFLICT',
       message: 'Product/Asker is not enabled.',
     });
+  });
+});
+
+describe('while an update waits', () => {
+  it('what only the running version asks for stays granted until the update is in place', async () => {
+    const { a, publish } = host();
+    const name = 'Mover';
+    const members = `
+      tables() { return this.db !== undefined; }
+      async reach(address) { try { await this.http.fetch(address); return 'answered'; } catch (error) { return error.code; } }`;
+    const asks = (hosts: readonly string[]) => ({ http: { hosts, methods: ['GET'], per_minute: 10 } });
+    await publish({
+      name,
+      members,
+      manifest: {
+        permissions: { ...asks(['old.invalid', 'both.invalid']), db: { tables: 3, storage_mb: 10 } },
+      },
+    });
+    await a.installed(name);
+    const { versionId } = await publish({
+      name,
+      version: '2.0.0',
+      members,
+      manifest: { permissions: asks(['new.invalid', 'both.invalid']) },
+    });
+    const { id: installationId } = await a.installation(name);
+    await a.panel.catalog.update({ installationId, versionId, accountId: a.adminId });
+    await a.grant(name, { without: ['http.hosts:both.invalid'] });
+
+    expect(await a.call(name, 'tables')).toBe(true);
+    expect(await a.call(name, 'reach', 'https://old.invalid/')).not.toBe('NOT_GRANTED');
+    expect(await a.call(name, 'reach', 'https://both.invalid/')).toBe('NOT_GRANTED');
+    expect(await a.call(name, 'reach', 'https://new.invalid/')).toBe('NOT_GRANTED');
+
+    await a.grant(name);
+    await a.enable(name);
+    expect(await a.call(name, 'tables')).toBe(false);
+    expect(await a.call(name, 'reach', 'https://old.invalid/')).toBe('NOT_GRANTED');
+    expect(await a.call(name, 'reach', 'https://new.invalid/')).not.toBe('NOT_GRANTED');
   });
 });

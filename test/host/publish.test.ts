@@ -235,3 +235,19 @@ describe('what works but is probably not meant', () => {
     await a.installed(source.name);
   });
 });
+
+describe('an asset', () => {
+  it('is served of published versions only', async () => {
+    const { bulkhead } = host();
+    const { db, modules, packages } = bulkhead.panel;
+    const source = named({ files: { 'views/assets/js/app.js': 'document.title = 1;' } });
+    const { versionId } = await bulkhead.publish(await packSource(source), { status: 'in_review' });
+    const asset = () => modules.asset(versionId, 'js/app.js');
+    expect(await asset()).toBeUndefined();
+    const { id: accountId } = await db.selectFrom('accounts').select('id').executeTakeFirstOrThrow();
+    await packages.review({ versionId, decision: 'published', reason: '', accountId });
+    expect(Buffer.from((await asset()) ?? []).toString()).toBe('document.title = 1;');
+    await packages.review({ versionId, decision: 'revoked', reason: '', accountId });
+    expect(await asset()).toBeUndefined();
+  });
+});

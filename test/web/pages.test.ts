@@ -1,4 +1,6 @@
+import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
+import { InvocationFailed } from '../../src/catalog/invoke.ts';
 import { usePanel } from './support/panel.ts';
 
 const panel = usePanel();
@@ -9,6 +11,10 @@ async function admin() {
   await visitor.signIn('admin', 'olga@acme.test');
   panel().deps.called.length = 0;
   return visitor;
+}
+
+function found(text: string, pattern: RegExp): string {
+  return pattern.exec(text)?.[1] ?? '';
 }
 
 function lastCall(name: string): unknown {
@@ -47,6 +53,16 @@ describe('the consent page', () => {
     expect(lastCall('enable')).toBeUndefined();
     await visitor.post(path(), { 'grant:http.per_minute': 'on', after: 'enable' });
     expect(lastCall('enable')).toBe(panel().seeded.installationId);
+  });
+
+  test('sends the version that was shown along with the answers', async () => {
+    const visitor = await admin();
+    const version = found(await (await visitor.get(path())).text(), /name="version" value="([^"]+)"/);
+    await visitor.post(path(), { version, 'grant:http.per_minute': 'on' });
+    expect(lastCall('grant')).toMatchObject({ version });
+    // A form without one names no version there is: the use case refuses it.
+    await visitor.post(path(), { 'grant:http.per_minute': 'on' });
+    expect(lastCall('grant')).toMatchObject({ version: '' });
   });
 
   test('shows a refused answer as it was given, with the reason', async () => {
@@ -109,6 +125,22 @@ describe('a module’s settings', () => {
     );
     await visitor.post(path, { f_region: 'fra1', f_size: 's', f_api_key: '' });
     expect(lastCall('saveSettings')).toMatchObject({ values: { api_key: '' } });
+  });
+});
+
+describe('a password field', () => {
+  test('is never filled in with what is stored', async () => {
+    const { deps, seeded } = panel();
+    const { settings } = deps.catalog;
+    const field = { key: 'pin', title: 'PIN', type: 'password', help: '', required: false } as const;
+    Object.assign(deps.catalog, {
+      settings: async () => ({ fields: [field], values: { pin: 'stored-pin' }, secretsSet: [] }),
+    });
+    const page = await (await admin()).get(`${ADMIN}/installations/${seeded.installationId}/settings`);
+    Object.assign(deps.catalog, { settings });
+    const html = await page.text();
+    expect(html).toMatch(/name="f_pin"[^>]*type="password"/);
+    expect(html).not.toContain('stored-pin');
   });
 });
 
@@ -222,6 +254,24 @@ describe('logs', () => {
     expect(await has('level=warning', 'Creating droplet')).toBe(false);
     expect(await has('level=warning', 'evil.test is not granted')).toBe(true);
   });
+
+  test('that cannot be searched in time are given up, and the page says so', async () => {
+    const visitor = await admin();
+    const { db } = panel();
+    const release = Promise.withResolvers<void>();
+    const locked = Promise.withResolvers<void>();
+    const holding = db.transaction().execute(async (trx) => {
+      await sql`lock table logs in access exclusive mode`.execute(trx);
+      locked.resolve();
+      await release.promise;
+    });
+    await locked.promise;
+    const answer = await visitor.get(`${ADMIN}/logs?q=slow`);
+    release.resolve();
+    await holding;
+    expect(answer.status).toBe(504);
+    expect(await answer.text()).toContain('This search takes too long.');
+  });
 });
 
 describe('a client', () => {
@@ -249,6 +299,45 @@ describe('a client', () => {
       .where('name', '=', 'VPS M')
       .executeTakeFirstOrThrow();
     expect((await visitor.post(`/t/acme/order/${unpriced.id}`, form)).status).toBe(404);
+  });
+
+  test('learns that the module failed, and not how', async () => {
+    const visitor = panel().visitor();
+    await visitor.signIn('client', 'carl@client.test');
+    const { seeded, deps } = panel();
+    const { order, orderForm } = deps.billing;
+    const fail = async (): Promise<never> => {
+      throw new InvocationFailed(
+        { code: 'MODULE_ERROR', message: 'token sk_live_1 refused by 10.0.0.7' },
+        { cpuUs: 0, entries: 0, calls: 0, wallMs: 0 },
+      );
+    };
+    const form = { period: 'monthly', f_region: 'ams3', f_size: 's-1' };
+    Object.assign(deps.billing, { order: fail });
+    const refused = await visitor.post(`/t/acme/order/${seeded.productId}`, form);
+    Object.assign(deps.billing, { orderForm: fail });
+    const page = await visitor.get(`/t/acme/order/${seeded.productId}`);
+    Object.assign(deps.billing, { order, orderForm });
+    expect([refused.status, page.status]).toEqual([422, 502]);
+    for (const answer of [refused, page]) {
+      const html = await answer.text();
+      expect(html).toContain('This did not work. Please try again later, or contact us.');
+      expect(html).not.toMatch(/sk_live_1|10\.0\.0\.7/);
+    }
+  });
+
+  test('orders what is on sale while a newer version of its module waits for consent', async () => {
+    const visitor = panel().visitor();
+    await visitor.signIn('client', 'carl@client.test');
+    const { seeded, db } = panel();
+    const statusWith = async (status: 'restricted' | 'inactive' | 'active') => {
+      await db.updateTable('installations').set({ status }).where('id', '=', seeded.installationId).execute();
+      return (await visitor.get(`/t/acme/order/${seeded.productId}`)).status;
+    };
+    expect(await statusWith('restricted')).toBe(200);
+    expect((await visitor.get(`/t/acme/m/client/${seeded.serviceId}/general`)).status).toBe(200);
+    expect(await statusWith('inactive')).toBe(404);
+    expect(await statusWith('active')).toBe(200);
   });
 });
 

@@ -104,6 +104,73 @@ describe('a role', () => {
       expect([path, await statusOf(path)]).toEqual([path, 403]);
   });
 
+  test('sees on the dashboard what its pages would show, and no more', async () => {
+    const { db, seeded, deps } = panel();
+    const role = await db
+      .insertInto('roles')
+      .values({ tenant_id: seeded.tenantId, name: 'Settings only', permissions: ['settings.manage'] })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    await deps.auth.createAccount({
+      kind: 'admin',
+      tenantId: seeded.tenantId,
+      roleId: role.id,
+      email: 'nil@acme.test',
+      name: 'Nil',
+      password: 'correct horse battery',
+    });
+    const nobody = panel().visitor();
+    await nobody.signIn('admin', 'nil@acme.test');
+    const bare = await (await nobody.get('/t/acme/admin')).text();
+    expect(bare).not.toMatch(/createJob|VPS S|active service|Install from store|bh-stat|bh-chart/);
+    const some = await (await (await support()).get('/t/acme/admin')).text();
+    expect(some).toMatch(/createJob/);
+    expect(some).toMatch(/active service/);
+    expect(some).not.toMatch(/Install from store|bh-chart|\d clients?</);
+  });
+
+  test('that may see clients sees their services only with the permission for services', async () => {
+    const { db, seeded, deps } = panel();
+    const role = await db
+      .insertInto('roles')
+      .values({ tenant_id: seeded.tenantId, name: 'Clients', permissions: ['clients.manage'] })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    await deps.auth.createAccount({
+      kind: 'admin',
+      tenantId: seeded.tenantId,
+      roleId: role.id,
+      email: 'cleo@acme.test',
+      name: 'Cleo',
+      password: 'correct horse battery',
+    });
+    const visitor = panel().visitor();
+    await visitor.signIn('admin', 'cleo@acme.test');
+    const page = await (await visitor.get(`/t/acme/admin/clients/${seeded.clientId}`)).text();
+    expect(page).toContain('Carl Client');
+    expect(page).not.toMatch(/VPS S|New service/);
+    const olga = panel().visitor();
+    await olga.signIn('admin', 'olga@acme.test');
+    expect(await (await olga.get(`/t/acme/admin/clients/${seeded.clientId}`)).text()).toMatch(/VPS S/);
+  });
+
+  test('cannot take the name of another: said on the page', async () => {
+    const { db, seeded } = panel();
+    const visitor = panel().visitor();
+    await visitor.signIn('admin', 'olga@acme.test');
+    const role = await db
+      .selectFrom('roles')
+      .select('id')
+      .where('name', '=', 'Support')
+      .where('tenant_id', '=', seeded.tenantId)
+      .executeTakeFirstOrThrow();
+    for (const id of [role.id, 'new']) {
+      const answer = await visitor.post(`/t/acme/admin/settings/roles/${id}`, { name: 'Owner' });
+      expect([id, answer.status]).toEqual([id, 422]);
+      expect(await answer.text()).toContain('There is a role of this name already.');
+    }
+  });
+
   test('cannot act beyond its permissions', async () => {
     const visitor = await support();
     const { seeded, deps } = panel();
@@ -185,6 +252,12 @@ test('a tenant found by its own host has addresses without its name, and no oper
   expect(pathOf('https://acme.panel.example.com/hosting/admin/services')).toBe('/t/acme/admin/services');
   expect(pathOf('https://acme.panel.example.com/hosting/operator')).toBe('/t/acme/operator');
   expect(pathOf('https://acme.panel.example.com/hosting/static/1/panel.css')).toBe('/static/1/panel.css');
+  expect(pathOf('https://acme.panel.example.com/hosting/m/1/assets/a.js')).toBe('/m/1/assets/a.js');
+  expect(pathOf('https://acme.panel.example.com/hosting/m/1/page/servers')).toBe('/t/acme/m/1/page/servers');
+  expect(pathOf('https://acme.panel.example.com/hosting/m/client/1/general')).toBe(
+    '/t/acme/m/client/1/general',
+  );
+  expect(pathOf('https://acme.panel.example.com/hosting/language/pl')).toBe('/language/pl');
   expect(pathOf('https://panel.example.com/hosting/operator')).toBe('/operator');
   expect(site.originOf('acme.panel.example.com')).toBe('https://acme.panel.example.com');
   for (const host of [

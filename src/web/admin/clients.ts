@@ -8,7 +8,7 @@ import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, errorsOf, idFrom, type RawForm } from '../forms.ts';
 import { WEB_LIMITS } from '../limits.ts';
-import { need } from '../need.ts';
+import { may, need } from '../need.ts';
 import { withNote } from '../notes.ts';
 import { pageNumber, paged, rowsFrom } from '../paging.ts';
 import { accountPage, type Panel } from '../panel.ts';
@@ -109,26 +109,31 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
   app.get('/clients/:id', async (c) => {
     need(c, 'clients.manage');
     const client = await clientRow(panel, c);
-    const services = await db
-      .selectFrom('services')
-      .innerJoin('products', 'products.id', 'services.product_id')
-      .select([
-        'services.id',
-        'services.name',
-        'services.status',
-        'services.provision_status',
-        'services.created_at',
-        'products.name as product',
-      ])
-      .where('services.tenant_id', '=', c.get('tenant').id)
-      .where('services.client_id', '=', client.id)
-      .orderBy('services.created_at', 'desc')
-      .limit(WEB_LIMITS.pageRows)
-      .execute();
+    const seesServices = may(c, 'services.view');
+    const services = !seesServices
+      ? []
+      : await db
+          .selectFrom('services')
+          .innerJoin('products', 'products.id', 'services.product_id')
+          .select([
+            'services.id',
+            'services.name',
+            'services.status',
+            'services.provision_status',
+            'services.created_at',
+            'products.name as product',
+          ])
+          .where('services.tenant_id', '=', c.get('tenant').id)
+          .where('services.client_id', '=', client.id)
+          .orderBy('services.created_at', 'desc')
+          .limit(WEB_LIMITS.pageRows)
+          .execute();
     return accountPage(panel, c, 'admin/client', {
       title: client.name,
       crumb: { href: `${c.get('tenantBase')}/admin/clients`, title: c.get('t')('menu.clients') },
       client,
+      seesServices,
+      mayOrder: may(c, 'services.manage'),
       services,
     });
   });

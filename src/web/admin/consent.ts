@@ -87,7 +87,12 @@ export function consentPages(app: AccountApp, panel: Panel): void {
     const answers = answersFrom(lines, form);
     const accountId = c.get('account').accountId;
     try {
-      await catalog.grant({ installationId: installation.id, answers, accountId });
+      await catalog.grant({
+        installationId: installation.id,
+        answers,
+        accountId,
+        version: textOf(form, 'version') ?? '',
+      });
     } catch (error) {
       const errors = errorsOf(error);
       if (errors === undefined) throw error;

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import * as v from 'valibot';
 import type { AccountApp, AccountContext } from '../env.ts';
+import { may } from '../need.ts';
 import { accountPage, type Panel } from '../panel.ts';
 import { cpuChart, totalUsage, usageByInstallation } from '../usage.ts';
 
@@ -70,17 +71,29 @@ export function dashboardPage(app: AccountApp, panel: Panel): void {
   app.get('/', async (c: AccountContext) => {
     const tenant = c.get('tenant');
     const nowMs = panel.deps.now();
+    // Each card is for who may open the page it stands for; what nobody sees is not asked for.
+    const sees = {
+      modules: may(c, 'modules.view'),
+      store: may(c, 'modules.manage'),
+      services: may(c, 'services.view'),
+      clients: may(c, 'clients.manage'),
+      tasks: may(c, 'tasks.view'),
+      logs: may(c, 'logs.view'),
+    };
     const [numbers, usage, chart, tasks, changes] = await Promise.all([
       counts(panel, tenant.id),
-      usageByInstallation(panel.deps.db, tenant.id, nowMs),
-      cpuChart(panel.deps.db, { tenantId: tenant.id, timezone: tenant.timezone, nowMs }),
-      recentTasks(panel, tenant.id),
-      recentChanges(panel, tenant.id),
+      sees.modules ? usageByInstallation(panel.deps.db, tenant.id, nowMs) : new Map(),
+      sees.modules
+        ? cpuChart(panel.deps.db, { tenantId: tenant.id, timezone: tenant.timezone, nowMs })
+        : undefined,
+      sees.tasks ? recentTasks(panel, tenant.id) : [],
+      sees.services ? recentChanges(panel, tenant.id) : [],
     ]);
     const total = totalUsage(usage);
     const averageMs = total.invocations === 0 ? 0 : total.wallMs / total.invocations;
     return accountPage(panel, c, 'admin/dashboard', {
       title: c.get('t')('menu.dashboard'),
+      sees,
       numbers,
       total,
       averageMs,

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import * as v from 'valibot';
 import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
-import { Email, PersonName } from '../../auth/accounts.ts';
+import { Email, isUniqueViolation, PersonName } from '../../auth/accounts.ts';
 import { AUTH_LIMITS } from '../../auth/limits.ts';
 import { hasPermission, modulePermission, PANEL_PERMISSIONS } from '../../auth/permissions.ts';
 import type { FormErrors } from '../deps.ts';
@@ -81,6 +81,8 @@ const AdminForm = v.object({
     v.minLength(AUTH_LIMITS.passwordMinChars, `Use at least ${AUTH_LIMITS.passwordMinChars} characters.`),
   ),
 });
+
+const ROLE_TAKEN = 'There is a role of this name already.';
 
 interface Grantable {
   readonly key: string;
@@ -214,8 +216,14 @@ export function settingsPages(app: AccountApp, panel: Panel): void {
     const known = new Set(['*', ...(await grantable(panel, tenantId)).map(({ key }) => key)]);
     const permissions = form.value.permission.filter((key) => known.has(key));
     mayHandOut(c, permissions);
-    if (c.req.param('id') === 'new') await newRole(panel, tenantId, form.value.name, permissions);
-    else await changeRole(panel, c, idFrom(c.req.param('id')), form.value.name, permissions);
+    try {
+      if (c.req.param('id') === 'new') await newRole(panel, tenantId, form.value.name, permissions);
+      else await changeRole(panel, c, idFrom(c.req.param('id')), form.value.name, permissions);
+    } catch (error) {
+      const errors = errorsOf(error);
+      if (errors === undefined) throw error;
+      return page(c, errors);
+    }
     return c.redirect(withNote(home(c), 'role-saved'), 303);
   });
 }
@@ -232,8 +240,7 @@ async function newRole(panel: Panel, tenantId: string, name: string, permissions
     .values({ tenant_id: tenantId, name, permissions })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'name']).doNothing())
     .executeTakeFirst();
-  if (result.numInsertedOrUpdatedRows === 0n)
-    throw new HostError('CONFLICT', 'There is a role of this name already.');
+  if (result.numInsertedOrUpdatedRows === 0n) throw new HostError('CONFLICT', ROLE_TAKEN);
 }
 
 /** @throws NOT_GRANTED when it would take more from the role than one holds, CONFLICT when nobody could manage settings any more */
@@ -261,7 +268,10 @@ async function changeRole(
     .set({ name, permissions })
     .where('id', '=', id)
     .where('tenant_id', '=', tenantId)
-    .execute();
+    .execute()
+    .catch((cause: unknown) => {
+      throw isUniqueViolation(cause) ? new HostError('CONFLICT', ROLE_TAKEN, { cause }) : cause;
+    });
   const holders = await db.selectFrom('accounts').select('id').where('role_id', '=', id).execute();
   for (const holder of holders) auth.sessions.forget(holder.id);
 }

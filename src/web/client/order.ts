@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { InvocationFailed } from '../../catalog/invoke.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { errorsOf, idFrom, readForm, typedValues } from '../forms.ts';
@@ -11,20 +12,24 @@ import { accountPage, type Panel } from '../panel.ts';
 
 /** On sale: active, its module enabled, and with a price. */
 function onSale(panel: Panel, tenantId: string) {
-  return panel.deps.db
-    .selectFrom('products')
-    .innerJoin('installations', 'installations.id', 'products.installation_id')
-    .innerJoin('prices', 'prices.product_id', 'products.id')
-    .select([
-      'products.id',
-      'products.name',
-      'products.description',
-      sql<number>`min(prices.amount_minor)::float8`.as('from_minor'),
-    ])
-    .where('products.tenant_id', '=', tenantId)
-    .where('products.active', '=', true)
-    .where('installations.status', '=', 'active')
-    .groupBy('products.id');
+  return (
+    panel.deps.db
+      .selectFrom('products')
+      .innerJoin('installations', 'installations.id', 'products.installation_id')
+      .innerJoin('prices', 'prices.product_id', 'products.id')
+      .select([
+        'products.id',
+        'products.name',
+        'products.description',
+        sql<number>`min(prices.amount_minor)::float8`.as('from_minor'),
+      ])
+      .where('products.tenant_id', '=', tenantId)
+      .where('products.active', '=', true)
+      // 'restricted': a newer version waits for consent, and the one that is sold goes on.
+      .where('installations.status', 'in', ['active', 'restricted'])
+      .where('installations.paused_at', 'is', null)
+      .groupBy('products.id')
+  );
 }
 
 const OrderForm = v.looseObject({ period: v.pipe(v.string(), v.minLength(1, 'Choose a period.')) });
@@ -92,6 +97,8 @@ export function orderPages(app: AccountApp, panel: Panel): void {
       if (!result.ok) return await page(c, { errors: result.errors, values });
       return c.redirect(withNote(`${c.get('tenantBase')}/services/${result.serviceId}`, 'ordered'), 303);
     } catch (error) {
+      if (error instanceof InvocationFailed)
+        return page(c, { errors: { '': [c.get('t')('client.module_failed')] }, values });
       const errors = errorsOf(error);
       if (errors === undefined) throw error;
       return page(c, { errors, values });

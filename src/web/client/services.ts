@@ -7,6 +7,7 @@ import { idFrom } from '../forms.ts';
 import { WEB_LIMITS } from '../limits.ts';
 import type { TextKey } from '../lang/texts.ts';
 import { liveStream } from '../live.ts';
+import { runs } from '../need.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
 
 function services(panel: Panel, c: AccountContext) {
@@ -101,7 +102,7 @@ function shownService(
   wanted: string | undefined,
 ) {
   const declared = v.safeParse(v.pick(Declaration, ['tabs']), service.declaration);
-  const usable = ['pending', 'active'].includes(service.status) && service.module_status === 'active';
+  const usable = ['pending', 'active'].includes(service.status) && runs(service.module_status);
   const tabs = declared.success && usable ? declared.output.tabs : [];
   const tab = wanted === undefined ? tabs[0] : tabs.find(({ key }) => key === wanted);
   const home = `${c.get('tenantBase')}/services/${service.id}`;

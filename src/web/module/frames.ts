@@ -15,7 +15,7 @@ import type { TenantEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
 import { idFrom } from '../forms.ts';
 import { CSRF_HEADER } from '../guard.ts';
-import { installationOf, nothingHere, type InstallationRow } from '../need.ts';
+import { installationOf, nothingHere, runs, type InstallationRow } from '../need.ts';
 import type { Panel } from '../panel.ts';
 import { findAccount } from '../session.ts';
 import { isOutside, showInFrame, tellBridge } from './answer.ts';
@@ -52,7 +52,7 @@ function owner(c: FrameContext, installation: { readonly version_id: string }): 
 
 async function active(panel: Panel, c: FrameContext): Promise<InstallationRow> {
   const installation = await installationOf(panel, c.get('tenant').id, idFrom(c.req.param('installation')));
-  if (installation.status !== 'active') throw new HostError('CONFLICT', 'This module is not enabled.');
+  if (!runs(installation.status)) throw new HostError('CONFLICT', 'This module is not enabled.');
   return installation;
 }
 
@@ -72,8 +72,7 @@ async function serviceFor(
   const row = await query.executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
   const installation = await installationOf(panel, c.get('tenant').id, row.installation_id);
-  if (installation.status !== 'active')
-    throw new HostError('CONFLICT', 'This service’s module is not enabled.');
+  if (!runs(installation.status)) throw new HostError('CONFLICT', 'This service’s module is not enabled.');
   return { id: row.id, installation };
 }
 
