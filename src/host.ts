@@ -18,6 +18,7 @@ import { createCacheBroker } from './brokers/cache.ts';
 import { createClientsBroker } from './brokers/clients.ts';
 import { createCryptBroker } from './brokers/crypt.ts';
 import { createDbBroker } from './brokers/db.ts';
+import { createEventsBroker } from './brokers/events.ts';
 import { createHttpBroker } from './brokers/http.ts';
 import { createInvoicesBroker } from './brokers/invoices.ts';
 import { createLogsBroker, type LogSink } from './brokers/logs.ts';
@@ -43,6 +44,9 @@ import { createVersions } from './catalog/versions.ts';
 import { ModulePools } from './database/modules/pools.ts';
 import { derivedRolePassword } from './database/modules/passwords.ts';
 import { deploymentIdentity, openDatabases, type OpenDatabases } from './database/open.ts';
+import { startPump } from './events/pump.ts';
+import { createSubscribers, type Subscribers } from './events/subscribers.ts';
+import { nextTurnAfter } from './events/turns.ts';
 import { createFlows, type Flows } from './flows/executor.ts';
 import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
 import type { JobTiming } from './jobs/limits.ts';
@@ -88,6 +92,8 @@ export interface Bulkhead {
   readonly recorder: Recorder;
   /** What billing does by the clock; workers do it by themselves. */
   readonly billing: BillingRounds;
+  /** For parts of the embedding server that listen to events; before the first worker is started. */
+  readonly subscribers: Subscribers;
   /** Publishes a package into this host's own store. */
   publish(bytes: Uint8Array, options: PublishOptions): Promise<Published>;
   /** Runs jobs in this process until it is stopped. */
@@ -187,6 +193,7 @@ async function compose(
       deploymentId: identity.id,
       rolePassword,
       installations,
+      versions,
       invoker,
       drainPools,
     }),
@@ -207,6 +214,7 @@ async function compose(
     log,
   });
   const billing = createBillingRounds({ db, act: async (input) => panel.billing.serviceAction(input), log });
+  const subscribers = createSubscribers();
   const workers = new Set<Worker>();
   const resume = async (): Promise<void> => void (await flows.resume());
   // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.
@@ -233,6 +241,7 @@ async function compose(
     sandbox,
     recorder,
     billing,
+    subscribers,
     publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
     async startWorker(how = {}) {
       const worker = await startWorker({
@@ -240,11 +249,14 @@ async function compose(
         db,
         runTask: createRunTask({ db, installations, invoker }),
         onFinished: createServiceCallbacks({ db, installations, invoker }),
+        onRun: (task) => nextTurnAfter(db, task),
         log: (level, message) => log(level, message),
         ...how,
       });
       const rounds = billing.start();
-      const stop = async (): Promise<void> => void (await Promise.all([rounds.stop(), worker.stop()]));
+      const pump = await startPump({ db, installations, subscribers }, sql, log);
+      const stop = async (): Promise<void> =>
+        void (await Promise.all([rounds.stop(), pump.stop(), worker.stop()]));
       const whole = { stop };
       workers.add(whole);
       return whole;
@@ -290,6 +302,7 @@ function createBrokers({
     secrets: createSecretsBroker({ vault }),
     crypt: createCryptBroker({ keyring }),
     tasks: createTasksBroker({ db }),
+    events: createEventsBroker({ db }),
     steps: createStepsBroker({ db }),
     service: createServiceBroker({ db }),
     invoices: createInvoicesBroker({ db }),

@@ -31,7 +31,12 @@ const RULES: readonly Rule[] = [
   { from: /^src\/store\//, may: [/^src\/store\//, /^sandbox\/contract\//, /^(?!src\/|sandbox\/)/] },
   {
     from: /^src\/(brokers|secrets)\//,
-    may: [/^src\/(brokers|secrets|database|jobs|billing)\//, /^sandbox\/contract\//, /^(?!src\/|sandbox\/)/],
+    may: [
+      /^src\/(brokers|secrets|database|jobs|billing)\//,
+      /^src\/events\/emit\.ts$/,
+      /^sandbox\/contract\//,
+      /^(?!src\/|sandbox\/)/,
+    ],
   },
   { from: /^modules\//, may: [/^modules\//, /^bulkhead$/] },
 ];

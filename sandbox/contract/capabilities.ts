@@ -4,6 +4,7 @@ import { clients } from './capabilities/clients.ts';
 import { compute } from './capabilities/compute.ts';
 import { crypt } from './capabilities/crypt.ts';
 import { db } from './capabilities/db.ts';
+import { events } from './capabilities/events.ts';
 import { http } from './capabilities/http.ts';
 import { invoices } from './capabilities/invoices.ts';
 import { logs } from './capabilities/logs.ts';
@@ -24,6 +25,7 @@ export const capabilities = {
   smtp,
   secrets,
   tasks,
+  events,
   cache,
   compute,
   steps,

@@ -22,6 +22,8 @@ export const Declaration = v.object({
   tabs: v.array(v.object({ key: v.string(), name: v.string(), template: v.string() })),
   product_fields: v.array(Field),
   service_fields: v.array(Field),
+  /** What hooks.ts registered, in its order: a handler's number is its place here. */
+  hooks: v.optional(v.array(v.object({ event: v.string(), priority: v.number() })), []),
   /** Things that work but are probably not meant, shown at install. */
   warnings: v.array(v.string()),
 });

@@ -81,7 +81,9 @@ export type ModuleResponse = v.InferOutput<typeof ModuleResponse>;
 export type CallTarget =
   | { readonly on: 'runtime' }
   | { readonly on: 'module' }
-  | { readonly on: 'controller'; readonly controller: string };
+  | { readonly on: 'controller'; readonly controller: string }
+  /** A handler of hooks.ts, by its number; `method` is the event's name. */
+  | { readonly on: 'hook'; readonly number: number };
 
 /** One method call; all calls of an invocation run in order on the same instance. */
 export interface ModuleCall {

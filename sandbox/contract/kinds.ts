@@ -1,5 +1,6 @@
 /** The closed record of kinds. A new module type is a file in kinds/ and a line here. */
 import type { Kind } from './op.ts';
+import { moduleMethods } from './kinds/module.ts';
 import { notification } from './kinds/notification.ts';
 import { payment } from './kinds/payment.ts';
 import { plugin } from './kinds/plugin.ts';
@@ -25,3 +26,11 @@ export const HOST_ONLY_METHODS: ReadonlySet<string> = new Set([
   'update',
   'purge',
 ]);
+
+const HOST_CALLED: ReadonlySet<string> = new Set(['constructor', ...Object.keys(moduleMethods)]);
+const HOST_CALLED_FAMILY = /^(variables_|controllerClient_)|Callback$/;
+
+/** Methods that only the host calls, at its own time and in its own transaction; they are no jobs. */
+export function isHostCalled(method: string): boolean {
+  return HOST_CALLED.has(method) || HOST_CALLED_FAMILY.test(method);
+}

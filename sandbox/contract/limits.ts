@@ -118,6 +118,19 @@ export const LIMITS = Object.freeze({
   listRows: 500,
   listRowsDefault: 100,
 
+  eventPayloadBytes: 32 * 1024,
+  /** Events that lead to events: a handler's event is one deeper than the one it handles. */
+  eventDepth: 5,
+  /** Handlers that a version's hooks.ts may register. */
+  eventHandlers: 50,
+  eventPriority: 1_000,
+  /** Of the events it emits or hears, by its manifest. */
+  declaredEvents: 50,
+
+  /** What repeats by seconds repeats at most this often. */
+  scheduleEveryMinS: 10,
+  schedulesPerInstallation: 20,
+
   cacheSeconds: 30 * 86_400,
   cacheValueBytes: 256 * 1024,
 

@@ -9,6 +9,9 @@ import { type Ask, parsePermissions, unknownKey } from './grant.ts';
 import { settingsReferences } from './host-pattern.ts';
 import { kinds } from './kinds.ts';
 import { Field } from './kinds/module.ts';
+import { LIMITS } from './limits.ts';
+import { checkEventAsks, ManifestEvents, withEventAsks } from './manifest-events.ts';
+import { ManifestSchedule } from './schedule.ts';
 
 const Semver = v.pipe(
   v.string(),
@@ -52,6 +55,10 @@ const entries = {
   config: v.optional(v.record(v.string(), v.unknown()), {}),
   /** Typed fields that the tenant's admin fills in. */
   settings: v.optional(v.array(Field), []),
+  /** Names it dispatches (without its own name in front) and names its hooks.ts hears. */
+  events: v.optional(ManifestEvents, {}),
+  /** Methods that run again and again. */
+  schedule: v.optional(v.pipe(v.array(ManifestSchedule), v.maxLength(LIMITS.schedulesPerInstallation)), []),
 } as const;
 const Shape = v.object(entries);
 
@@ -74,7 +81,8 @@ export function parseManifest(json: unknown): Manifest {
     throw new HostError('BAD_INPUT', `module.json: ${v.getDotPath(issue) ?? '(root)'}: ${issue.message}.`);
   }
   const { permissions, $schema: _, ...manifest } = parsed.output;
-  const asks = parsePermissions(permissions, capabilities);
+  const asks = parsePermissions(withEventAsks(permissions, manifest.name, manifest.events), capabilities);
+  checkEventAsks(asks, manifest.name, manifest.events);
   checkSettingsReferences(
     asks,
     manifest.settings.map((field) => field.key),

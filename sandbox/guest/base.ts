@@ -11,6 +11,7 @@ import type { OpInput, OpOutput } from '../contract/capabilities.ts';
 import { type Cache, createCache } from './cache.ts';
 import { createDb } from './db.ts';
 import type { Env } from './env.ts';
+import type { On } from './hooks.ts';
 import { createHttp, type Http } from './http.ts';
 import { type Moment, now } from './moment.ts';
 import type { LogPart } from './own-name.ts';
@@ -37,6 +38,8 @@ export interface Runtime {
   readonly resources: Resources;
   readonly viewScope: ViewScope;
   render(template: string, data: Readonly<Record<string, unknown>>): string;
+  /** Takes the handlers of hooks.ts. */
+  readonly on: On;
   /** From the invocation’s own generator. */
   randomBytes(length: number): Uint8Array;
 }
@@ -74,12 +77,24 @@ export interface Smtp {
   send(mail: OpInput<'smtp', 'send'>): Promise<OpOutput<'smtp', 'send'>>;
 }
 
+/** `this.events` */
+export interface Events {
+  /** Tells that something happened; the module’s name is put in front. @returns the event's uuid */
+  dispatch(name: string, payload?: Data): Promise<string>;
+}
+
 function createTasks(env: Env): Tasks {
   return {
     add: (request) => env.call('tasks', 'add', request),
     get: (uuid) => env.call('tasks', 'get', { uuid }),
     cancel: async (uuid) => (await env.call('tasks', 'cancel', { uuid })).cancelled,
     progress: (percent, note = '') => env.notify('tasks', 'progress', { percent, note }),
+  };
+}
+
+function createEvents(env: Env): Events {
+  return {
+    dispatch: async (name, payload = {}) => (await env.call('events', 'dispatch', { name, payload })).uuid,
   };
 }
 
@@ -168,6 +183,10 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
 
   get tasks(): Tasks {
     return this.#has('tasks') ? createTasks(this.#runtime.env) : (undefined as never);
+  }
+
+  get events(): Events {
+    return this.#has('events') ? createEvents(this.#runtime.env) : (undefined as never);
   }
 
   get service(): Services {

@@ -15,6 +15,7 @@ import { createOutbox, MESSAGE } from './outbox.ts';
 import { Abort, toCallResult } from './replies.ts';
 import { IncomingRequest } from './request.ts';
 import { describe } from './describe.ts';
+import { createHooks, type Hook, type ModuleEvent } from './hooks.ts';
 import { createViews, type Render, type Resources } from './view.ts';
 import { createWebGlobals, type WebGlobals } from './web/globals.ts';
 
@@ -40,7 +41,6 @@ type Factory = (...parameters: unknown[]) => void;
 export interface ModuleExports {
   readonly default?: new () => Base;
   readonly controllers?: Readonly<Record<string, new () => Base>>;
-  readonly hooks?: unknown;
 }
 
 const NativeFunction = Function;
@@ -160,7 +160,12 @@ function evaluate(runtime: Runtime, globals: Readonly<Record<string, unknown>>):
   return module.exports;
 }
 
-async function run(runtime: Runtime, globals: WebGlobals, calls: readonly ModuleCall[]): Promise<unknown[]> {
+async function run(
+  runtime: Runtime,
+  globals: WebGlobals,
+  hooks: readonly Hook[],
+  calls: readonly ModuleCall[],
+): Promise<unknown[]> {
   const exports = evaluate(runtime, globals);
   const Entry = exports.default;
   if (typeof Entry !== 'function')
@@ -171,7 +176,7 @@ async function run(runtime: Runtime, globals: WebGlobals, calls: readonly Module
   const instance = new Entry();
   if (runtime.env.context.instance !== null) await readModuleData(instance, runtime.env.context.config);
   const results: unknown[] = [];
-  for (const call of calls) results.push(await runCall(runtime, exports, instance, call));
+  for (const call of calls) results.push(await runCall(runtime, { exports, hooks }, instance, call));
   return results;
 }
 
@@ -186,13 +191,19 @@ async function readModuleData(instance: Base, settings: Readonly<Record<string, 
   instance.module_data = { ...made };
 }
 
+interface Evaluated {
+  readonly exports: ModuleExports;
+  readonly hooks: readonly Hook[];
+}
+
 async function runCall(
   runtime: Runtime,
-  exports: ModuleExports,
+  { exports, hooks }: Evaluated,
   instance: Base,
   call: ModuleCall,
 ): Promise<unknown> {
-  if (call.target.on === 'runtime') return runtimeCall(exports, instance, call);
+  if (call.target.on === 'runtime') return runtimeCall({ exports, hooks }, instance, call);
+  if (call.target.on === 'hook') return runHook(hooks[call.target.number], instance, call);
   const receiver =
     call.target.on === 'module' ? instance : controllerFor(exports, instance, call.target.controller);
   const method: unknown = Reflect.get(receiver, call.method);
@@ -216,9 +227,23 @@ async function runCall(
   }
 }
 
+/** One handler of hooks.ts; its answer is kept as what it made of the event. */
+async function runHook(hook: Hook | undefined, instance: Base, call: ModuleCall): Promise<unknown> {
+  if (hook === undefined || hook.event !== call.method)
+    throw new CapabilityError({
+      code: 'NO_METHOD',
+      message: `hooks.ts has no such handler of ${call.method} any more.`,
+    });
+  return toCallResult(await hook.handler(call.args[0] as ModuleEvent, instance), false);
+}
+
 /** What the host asks of the runtime rather than of the module's own methods. */
-async function runtimeCall(exports: ModuleExports, instance: Base, call: ModuleCall): Promise<unknown> {
-  if (call.method === 'describe') return { value: describe(exports, instance) };
+async function runtimeCall(
+  { exports, hooks }: Evaluated,
+  instance: Base,
+  call: ModuleCall,
+): Promise<unknown> {
+  if (call.method === 'describe') return { value: describe(exports, instance, hooks) };
   if (call.method === 'settingsPage') return settingsPage(instance);
   const [template, method] = call.args as [string, string | null];
   const variables =
@@ -312,8 +337,10 @@ function start(id: number, input: InvocationInput): void {
   const viewScope = { locale: context.locale, assetBase: context.asset_base };
   const env = createEnv(invocation, context);
   const globals = createWebGlobals(env);
+  const { on, hooks } = createHooks();
   const runtime: Runtime = {
     env,
+    on,
     resources,
     viewScope,
     render: (template, data) => render(template, data, viewScope),
@@ -321,7 +348,7 @@ function start(id: number, input: InvocationInput): void {
   };
   const settle = async (): Promise<void> => {
     try {
-      const results = await run(runtime, globals, input.calls);
+      const results = await run(runtime, globals, hooks, input.calls);
       finish(invocation, { ok: true, value: { results } });
     } catch (error) {
       finish(invocation, { ok: false, error: describeError(error) });

@@ -1,6 +1,7 @@
 /** What a module's code says of itself when asked in the throw-away sandbox: the names that requests and tasks may use later. */
 import type { Base } from './base.ts';
 import type { ModuleExports } from './boot.ts';
+import type { Hook } from './hooks.ts';
 
 function methodNames(start: object, own: boolean): string[] {
   const names = new Set<string>();
@@ -15,7 +16,7 @@ function methodNames(start: object, own: boolean): string[] {
   return [...names].sort();
 }
 
-export function describe(exports: ModuleExports, instance: Base): unknown {
+export function describe(exports: ModuleExports, instance: Base, hooks: readonly Hook[]): unknown {
   const controllers = Object.entries(exports.controllers ?? {}).map(([name, Class]) => [
     name,
     methodNames(Object.create(Class.prototype as object) as object, true),
@@ -25,6 +26,6 @@ export function describe(exports: ModuleExports, instance: Base): unknown {
     methods: methodNames(instance, false),
     own_methods: methodNames(instance, true),
     controllers: Object.fromEntries(controllers) as Record<string, string[]>,
-    hooks: typeof exports.hooks,
+    hooks: hooks.map(({ event, priority }) => ({ event, priority })),
   };
 }

@@ -10,6 +10,7 @@ import type {
   Plugin as BasePlugin,
   Product as BaseProduct,
 } from './base.ts';
+import type { On } from './hooks.ts';
 
 import type { OwnNameHelpers } from './own-name.ts';
 
@@ -38,6 +39,8 @@ export type { ActionAnswer, Data, PayData, RefundAnswer, SaveAnswer, Tabs } from
 export type { Message } from '../contract/kinds/notification.ts';
 export type { InvoiceView } from '../contract/kinds/payment.ts';
 export type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
+export declare const on: On;
+export type { ModuleEvent } from './hooks.ts';
 export type { IncomingRequest } from './request.ts';
 export type { Reply } from './replies.ts';
 export type { StepInfo, StepOptions } from './step.ts';

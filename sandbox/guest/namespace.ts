@@ -66,6 +66,7 @@ export function createNamespace(runtime: Runtime): object {
     ...ownNameHelpers(runtime),
     randomInt: (min: number, max: number) => randomInt(runtime.randomBytes, min, max),
     generateStrongPassword: (length = 16) => strongPassword(runtime.randomBytes, length),
+    on: runtime.on,
     get Module() {
       return bind(Module);
     },

@@ -2,6 +2,8 @@
 import { sql, type Kysely } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { inTransaction } from '../jobs/task.ts';
+import { tellOfUser } from './user-events.ts';
 import type { Tables } from '../database/tables.ts';
 import { hashPassword } from './password.ts';
 
@@ -49,18 +51,22 @@ export async function createAccount(db: Kysely<Tables>, account: NewAccount): Pr
   }
   const hash = await hashPassword(account.password);
   try {
-    return await db
-      .insertInto('accounts')
-      .values({
-        kind: account.kind,
-        tenant_id: account.tenantId,
-        role_id: account.roleId ?? null,
-        email: input.output.email,
-        name: input.output.name,
-        password_hash: hash,
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow();
+    return await inTransaction(db, async (trx) => {
+      const created = await trx
+        .insertInto('accounts')
+        .values({
+          kind: account.kind,
+          tenant_id: account.tenantId,
+          role_id: account.roleId ?? null,
+          email: input.output.email,
+          name: input.output.name,
+          password_hash: hash,
+        })
+        .returning('id')
+        .executeTakeFirstOrThrow();
+      if (account.kind === 'client') await tellOfUser(trx, 'ClientRegistered', created.id);
+      return created;
+    });
   } catch (cause) {
     if (!isUniqueViolation(cause)) throw cause;
     const message = 'There is an account with this address already.';
@@ -71,12 +77,15 @@ export async function createAccount(db: Kysely<Tables>, account: NewAccount): Pr
 /** Sets a new password; ending the account’s sessions is the caller’s (Auth.setPassword). @throws BAD_INPUT, NOT_FOUND */
 export async function setPassword(db: Kysely<Tables>, accountId: string, password: string): Promise<void> {
   const hash = await hashPassword(password);
-  const result = await db
-    .updateTable('accounts')
-    .set({ password_hash: hash })
-    .where('id', '=', accountId)
-    .executeTakeFirst();
-  if (result.numUpdatedRows !== 1n) throw new HostError('NOT_FOUND', 'There is no such account.');
+  await inTransaction(db, async (trx) => {
+    const result = await trx
+      .updateTable('accounts')
+      .set({ password_hash: hash })
+      .where('id', '=', accountId)
+      .executeTakeFirst();
+    if (result.numUpdatedRows !== 1n) throw new HostError('NOT_FOUND', 'There is no such account.');
+    await tellOfUser(trx, 'PasswordReset', accountId);
+  });
 }
 
 /** How many accounts of a kind there are; zero operators means that the host is new. */

@@ -12,6 +12,7 @@ import { AUTH_LIMITS } from './limits.ts';
 import { verifyPassword } from './password.ts';
 import { failureLimit } from './rate-limit.ts';
 import { createSessions, type Sessions, type SignedIn } from './sessions.ts';
+import { tellOfUser } from './user-events.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 
 /** Asked instead of our cookies and sign-in pages, where an embedder's own app signs people in (external.ts). */
@@ -31,6 +32,8 @@ export interface Auth {
   readonly external?: ExternalSessions;
   readonly sessions: Sessions;
   readonly signIn: SignIn;
+  /** Ends the session it was signed in with. */
+  signOut(account: SignedIn): Promise<void>;
   readonly operatorLinks: OperatorLinks;
   /** @throws BAD_INPUT or CONFLICT with errors by field as data */
   createAccount(account: NewAccount): Promise<{ id: string }>;
@@ -52,6 +55,10 @@ export function createAuth(db: Kysely<Tables>, now: () => number): Auth {
   return {
     sessions,
     signIn: createSignIn(db, sessions, now),
+    async signOut({ accountId, sessionId }) {
+      await sessions.revoke(accountId, sessionId);
+      await tellOfUser(db, 'UserLoggedOut', accountId);
+    },
     operatorLinks: createOperatorLinks(db, now),
     createAccount: (account) => createAccount(db, account),
     async setPassword(accountId, password, keepSessionId) {

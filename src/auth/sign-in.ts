@@ -10,6 +10,7 @@ import { AUTH_LIMITS } from './limits.ts';
 import { hashPassword, needsRehash, verifyPassword } from './password.ts';
 import { failureLimit } from './rate-limit.ts';
 import type { Sessions } from './sessions.ts';
+import { tellOfRefusal, tellOfSignIn } from './user-events.ts';
 
 export interface SignInRequest {
   readonly kind: AccountKind;
@@ -55,13 +56,16 @@ export function createSignIn(
 
     const account = await findAccount(db, request.kind, request.tenantId, email);
     const right = await verifyPassword(request.password, account?.password_hash);
-    if (!right || account === undefined || account.disabled_at !== null)
+    if (!right || account === undefined || account.disabled_at !== null) {
+      await tellOfRefusal(db, { ...request, email });
       return { ok: false, reason: 'refused' };
+    }
 
     byAccount.clear(accountKey);
     byAddress.forgive(request.address, time);
     if (needsRehash(account.password_hash)) await rehash(db, account.id, request.password);
     const { token } = await sessions.create(account.id, request);
+    await tellOfSignIn(db, account.id, request.address);
     return { ok: true, token, accountId: account.id };
   };
 }

@@ -18,6 +18,7 @@ import type { OnFinished } from '../jobs/execute.ts';
 import type { Task, Trx } from '../jobs/task.ts';
 import { moveBack } from './change-package.ts';
 import { changePrice } from './change-price.ts';
+import { tellOfFailedAction, tellOfService } from './service-events.ts';
 import { lockService, setProvisionStatus } from './service-status.ts';
 
 export interface CallbackDeps {
@@ -32,7 +33,12 @@ export function createServiceCallbacks(deps: CallbackDeps): OnFinished {
     if (serviceId === null) return undefined;
     const action = SERVICE_ACTION_NAMES.find((name) => `${name}Job` === task.method);
     if (action !== undefined) await callModule(deps, task, action);
-    return (trx) => conclude(trx, { task, serviceId, action, succeeded: finished.status === 'completed' });
+    return async (trx) => {
+      await conclude(trx, { task, serviceId, action, succeeded: finished.status === 'completed' });
+      if (finished.status !== 'completed' && action !== undefined)
+        await tellOfFailedAction(trx, action, serviceId, finished.error?.message ?? '');
+      else if (action === 'change_package') await tellOfService(trx, 'ServiceChangedPackage', serviceId);
+    };
   };
 }
 

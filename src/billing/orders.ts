@@ -22,6 +22,7 @@ import {
   type SoldProduct,
   tooManyOrders,
 } from './place-order.ts';
+import { tellOfAction, tellOfFailedAction } from './service-events.ts';
 import { setProvisionStatus, type ServiceStatus } from './service-status.ts';
 
 export interface BillingDeps {
@@ -224,6 +225,7 @@ async function runAction(
   installationId: string,
   action: ServiceAction,
 ): Promise<void> {
+  await tellOfAction(deps.db, action, serviceId);
   try {
     await deps.invoker.invoke({
       installationId,
@@ -237,6 +239,7 @@ async function runAction(
     await deps.db.transaction().execute(async (trx) => {
       if (action === 'change_package') await moveBack(trx, serviceId);
       if (error instanceof InvocationFailed) await setProvisionStatus(trx, serviceId, 'failed', 'host');
+      await tellOfFailedAction(trx, action, serviceId, error.message);
     });
     throw error;
   }

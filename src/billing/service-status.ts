@@ -8,6 +8,7 @@ import type { PROVISION_STATUSES, SERVICE_STATUSES } from '../../sandbox/contrac
 import type { ServicesTable } from '../database/tables.ts';
 import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
 import { billActivation, endBilling, giveBackOrder } from './activation.ts';
+import { tellOfChange } from './service-events.ts';
 
 export type ProvisionStatus = (typeof PROVISION_STATUSES)[number];
 export type ServiceStatus = (typeof SERVICE_STATUSES)[number];
@@ -110,5 +111,6 @@ export async function change(
     .insertInto('service_changes')
     .values({ service_id: serviceId, field, old_value: before, new_value: after, actor })
     .execute();
+  await tellOfChange(trx, serviceId, { field, before, after });
   await sql`select pg_notify('bulkhead_service', ${serviceId})`.execute(trx);
 }

@@ -1,13 +1,12 @@
-/**
- * What billing tells the rest of the host, in the transaction that did it: the one place that knows how events are sent.
- */
+/** What billing tells the host's listeners, in the transaction that did it. */
+import { emit, type Told as AnyTold } from '../events/emit.ts';
 import type { Trx } from '../jobs/task.ts';
 
-export interface Told {
-  readonly name: 'InvoiceCreated' | 'InvoicePaid' | 'PaymentFailed' | 'PaymentRefunded';
-  readonly tenantId: string;
-  readonly payload: Readonly<Record<string, string | number | null>>;
-}
+export type Told = Extract<
+  AnyTold,
+  { readonly name: 'InvoiceCreated' | 'InvoicePaid' | 'PaymentFailed' | 'PaymentRefunded' }
+>;
 
-/** Nobody listens yet. */
-export async function tell(_trx: Trx, _told: Told): Promise<void> {}
+export async function tell(trx: Trx, told: Told): Promise<void> {
+  await emit(trx, told);
+}

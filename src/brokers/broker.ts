@@ -10,7 +10,9 @@ import type {
   OpName,
   OpOutput,
 } from '../../sandbox/contract/capabilities.ts';
+import type { Transaction } from 'kysely';
 import type { Grants } from '../../sandbox/contract/grant.ts';
+import type { Tables } from '../database/tables.ts';
 
 /**
  * What the invocation is for; some ops are allowed in some only (DDL in lifecycle, steps in jobs, booking a payment in a delivery or a job).
@@ -38,6 +40,7 @@ export interface Scope {
   /** The set of settings it runs with; null for the installation as a whole. */
   readonly instanceId: string | null;
   readonly versionId: string;
+  readonly publisher: string;
   readonly moduleType: string;
   readonly moduleName: string;
   /** Schema of the installation in the modules database; null before the first enable. */
@@ -47,6 +50,8 @@ export interface Scope {
   readonly egressAllow: readonly { readonly cidr: string; readonly port: number }[];
   /** Methods that the version's class has: what tasks may name. */
   readonly methods: ReadonlySet<string>;
+  /** Events that the manifest declares, without the module's name in front. */
+  readonly emits: readonly string[];
   readonly serviceId: string | null;
   readonly taskId: string | null;
   readonly accountId: string | null;
@@ -56,8 +61,11 @@ export interface Scope {
   readonly signal: AbortSignal;
   /** Runs when the invocation ends, in reverse order; `ok` tells how it ended. */
   onEnd(cleanup: (ok: boolean) => Promise<void> | void): void;
-  /** Work that must take effect only if the invocation succeeds, after the module's own commit (lifecycle invocations). */
-  afterSuccess(work: () => Promise<void>): void;
+  /**
+   * Work that must take effect only if the invocation succeeds, after the module's own commit (lifecycle invocations): in the
+   * transaction that records the success.
+   */
+  afterSuccess(work: (trx: Transaction<Tables>) => Promise<void>): void;
   record(call: RecordedCall): void;
   /** Counts a use of a granted item, for example 'http.hosts:api.example.com'. */
   used(item: string): void;

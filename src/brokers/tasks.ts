@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 
 import type { Grant, OpArgument } from '../../sandbox/contract/capabilities.ts';
-import { moduleMethods } from '../../sandbox/contract/kinds/module.ts';
+import { isHostCalled } from '../../sandbox/contract/kinds.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { nearest } from '../../sandbox/contract/grant.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
@@ -27,13 +27,10 @@ export interface TasksDeps {
 
 type AddInput = OpArgument<'tasks', 'add'>;
 
-/** Methods that only the host calls, at its own time and in its own transaction; they are no jobs. */
-const HOST_CALLED = new Set(['constructor', ...Object.keys(moduleMethods)]);
-const HOST_CALLED_FAMILY = /^(variables_|controllerClient_)|Callback$/;
 const MAX_DELAY_S = 31_536_000;
 
 function refuseMethod(scope: Scope, method: string): void {
-  if (HOST_CALLED.has(method) || HOST_CALLED_FAMILY.test(method)) {
+  if (isHostCalled(method)) {
     throw new HostError(
       'BAD_INPUT',
       `tasks: "${method}" is called by the host only and cannot be queued; name a method of your own, for example "syncJob".`,
@@ -136,8 +133,8 @@ export function createTasksBroker({ db, now = Date.now }: TasksDeps): Broker<'ta
       scope.used('tasks.per_minute');
       if (scope.purpose === 'lifecycle') {
         const uuid = task.id ?? randomUUID();
-        scope.afterSuccess(async () => {
-          await enqueueTask(db, { ...task, id: uuid });
+        scope.afterSuccess(async (trx) => {
+          await enqueueTask(trx, { ...task, id: uuid });
         });
         return { uuid, status: 'queued' };
       }

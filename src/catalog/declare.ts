@@ -7,16 +7,18 @@ import * as v from 'valibot';
 import { Declaration } from '../../sandbox/contract/declaration.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { InvocationContext, ModuleCall } from '../../sandbox/contract/invocation.ts';
-import { kinds } from '../../sandbox/contract/kinds.ts';
+import { isHostCalled, kinds } from '../../sandbox/contract/kinds.ts';
 import { Field, Permission, Route, SidebarEntry } from '../../sandbox/contract/kinds/module.ts';
 import { SERVICE_ACTION_NAMES, TabConfig } from '../../sandbox/contract/kinds/product.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
+import { checkHooks } from '../../sandbox/contract/manifest-events.ts';
 import type { Manifest } from '../../sandbox/contract/manifest.ts';
 import type { Kind } from '../../sandbox/contract/op.ts';
 import type { Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 import type { ReadPackage } from '../store/package/read.ts';
 import { randomBytes } from 'node:crypto';
 import type { RunnerIds } from './runner-ids.ts';
+import { everComes } from '../schedules/times.ts';
 import { loadInputOf } from './versions.ts';
 
 export interface DeclareDeps {
@@ -29,7 +31,7 @@ const Described = v.object({
   methods: v.array(v.string()),
   own_methods: v.array(v.string()),
   controllers: v.record(v.string(), v.array(v.string())),
-  hooks: v.string(),
+  hooks: v.array(v.object({ event: v.string(), priority: v.number() })),
 });
 
 const few = <S extends v.GenericSchema>(item: S, most: number) =>
@@ -90,6 +92,8 @@ export async function readDeclaration(
     );
   const declaration = v.parse(Declaration, draft);
   checkRequired(declaration, kind);
+  checkHooks(declaration.hooks, manifest.events);
+  checkSchedule(declaration, manifest);
   checkRoutes(declaration);
   return { ...declaration, warnings: [...checkTabs(declaration, contents), ...checkJobs(declaration)] };
 }
@@ -187,6 +191,18 @@ function checkRequired(declaration: Declaration, kind: Kind): void {
   for (const [name, method] of Object.entries(kind.methods)) {
     if (method.required && !declaration.methods.includes(name))
       throw problem(`A ${kind.type} module must have the method ${name}().`);
+  }
+}
+
+/** What runs again and again must be there, and be no method that only the host calls. */
+function checkSchedule(declaration: Declaration, manifest: Manifest): void {
+  for (const { method, cron } of manifest.schedule) {
+    if (!declaration.methods.includes(method) || isHostCalled(method))
+      throw problem(
+        `module.json: schedule: "${method}" is not a method of ${manifest.name} that may be run as a job.`,
+      );
+    if (cron !== undefined && !everComes(cron))
+      throw problem(`module.json: schedule: "${cron}" (${method}) is no time that ever comes.`);
   }
 }
 

@@ -22,7 +22,7 @@ import type { Installation, Installations } from './installations.ts';
 import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
-import { openScope, type OpenScope } from './scope.ts';
+import { type Deferred, openScope, type OpenScope } from './scope.ts';
 import type { Version, Versions } from './versions.ts';
 
 export interface InvokeOptions {
@@ -55,7 +55,7 @@ export interface Invoked {
   readonly results: InvocationOutput['results'];
   readonly usage: InvokeOutcome['usage'];
   /** Work that waits for the caller's own transaction (lifecycle). */
-  readonly deferred: readonly (() => Promise<void>)[];
+  readonly deferred: readonly Deferred[];
 }
 
 /** A module's failure, with what it cost. */

@@ -17,7 +17,9 @@ import { judgeLifecycle } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import type { Invoker } from './invoke.ts';
 import { refuseUnlessOff, uninstallFlow } from './uninstall.ts';
-import { refuseRevoked } from './versions.ts';
+import { tellOfModule, tellOfUpdate } from './module-events.ts';
+import type { Deferred } from './scope.ts';
+import { refuseRevoked, type Versions } from './versions.ts';
 
 export interface LifecycleDeps {
   readonly db: Kysely<Tables>;
@@ -26,6 +28,7 @@ export interface LifecycleDeps {
   readonly deploymentId: string;
   readonly rolePassword: RolePassword;
   readonly installations: Installations;
+  readonly versions: Versions;
   readonly invoker: Invoker;
   /** Closes an installation's own database connections. */
   readonly drainPools: (names: InstallationNames) => Promise<void>;
@@ -64,9 +67,6 @@ interface Change {
   readonly paused_reason?: null;
   readonly schema_name?: string | null;
 }
-
-/** Work that a module asked for and that belongs into the transaction which flips its status. */
-type Deferred = (trx: Transaction<Tables>) => Promise<void>;
 
 /**
  * Ends a step with a change of its installation, and with what the module asked for meanwhile: all of it, once, or none. Tasks find their
@@ -118,7 +118,11 @@ function enableFlow(deps: LifecycleDeps): FlowDefinition {
             calls: [onModule('activate')],
             judge: judgeLifecycle,
           });
-          return changing(deps, installationId, { status: 'active', status_reason: null }, deferred);
+          const told = tellOfModule('ModuleActivated', await deps.installations.get(installationId));
+          return changing(deps, installationId, { status: 'active', status_reason: null }, [
+            ...deferred,
+            told,
+          ]);
         },
       },
     ],
@@ -155,7 +159,8 @@ function updateFlow(deps: LifecycleDeps): FlowDefinition {
             // A pause was for the version that ran before: the one that was there when the update began, not one that came meanwhile.
             ...(before.pausedReason === null ? {} : { paused_at: null, paused_reason: null }),
           };
-          const end = changing(deps, installationId, change, deferred);
+          const told = tellOfUpdate(before, await deps.versions.get(toVersionId), fromVersion);
+          const end = changing(deps, installationId, change, [...deferred, told]);
           const write = async (trx: Transaction<Tables>): Promise<void> => {
             // It may have been revoked while it waited for its turn.
             await refuseRevoked(trx, toVersionId);
@@ -185,8 +190,9 @@ function disableFlow(deps: LifecycleDeps): FlowDefinition {
           const installationId = idOf(state);
           const { said, deferred } = await leave(deps, installationId, 'deactivate');
           const change = { status: 'inactive' as const, status_reason: said };
-          const end = changing(deps, installationId, change, deferred);
-          return unloading(deps, await deps.installations.get(installationId), end);
+          const installation = await deps.installations.get(installationId);
+          const told = tellOfModule('ModuleDeactivated', installation);
+          return unloading(deps, installation, changing(deps, installationId, change, [...deferred, told]));
         },
       },
       { name: 'pools', run: (state) => deps.drainPools(installationNames(deps.deploymentId, idOf(state))) },

@@ -17,6 +17,9 @@ export interface ScopeInput {
   readonly signal: AbortSignal;
 }
 
+/** What waits for the transaction that records the invocation's success. */
+export type Deferred = Parameters<Scope['afterSuccess']>[0];
+
 export interface OpenScope {
   readonly scope: Scope;
   /** Runs what waits for the end, latest first. A failure of one (a commit that was refused) is thrown after all have run. */
@@ -24,13 +27,13 @@ export interface OpenScope {
   /** Calls that were refused so far. */
   refusals: number;
   /** What takes effect only after the module's own commit, in the order it was asked for. */
-  readonly deferred: readonly (() => Promise<void>)[];
+  readonly deferred: readonly Deferred[];
 }
 
 export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
   const { installation } = input;
   const cleanups: ((ok: boolean) => Promise<void> | void)[] = [];
-  const deferred: (() => Promise<void>)[] = [];
+  const deferred: Deferred[] = [];
   const ids = { service_id: input.serviceId, task_id: input.taskId, invocation: input.invocationId };
   const scope: Scope = {
     invocationId: input.invocationId,
@@ -40,6 +43,7 @@ export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
     installationId: installation.id,
     instanceId: input.instance?.id ?? null,
     versionId: installation.version.id,
+    publisher: installation.version.publisher,
     moduleType: installation.version.type,
     moduleName: installation.version.name,
     schemaName: installation.schemaName,
@@ -47,6 +51,7 @@ export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
     settings: settingsOf(installation, input.instance),
     egressAllow: installation.tenant.egressAllow,
     methods: installation.version.methods,
+    emits: installation.version.manifest.events.emits,
     serviceId: input.serviceId,
     taskId: input.taskId,
     accountId: input.accountId,

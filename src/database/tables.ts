@@ -121,6 +121,35 @@ export interface DeliveriesTable {
   finished_at: Nullable<Date>;
 }
 
+export interface EventDeliveriesTable {
+  id: Defaulted<string>;
+  event_id: string;
+  position: number;
+  subscriber: Nullable<string>;
+  installation_id: Nullable<string>;
+  handler: Nullable<number>;
+  priority: Defaulted<number>;
+  task_id: Nullable<string>;
+  released_at: Nullable<Date>;
+  attempts: Defaulted<number>;
+  error: Nullable<string>;
+  wall_ms: Nullable<number>;
+  retry_at: Defaulted<Date>;
+  finished_at: Nullable<Date>;
+}
+
+export interface EventsTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  name: string;
+  payload: Json;
+  source: string;
+  installation_id: Nullable<string>;
+  depth: Defaulted<number>;
+  at: Defaulted<Date>;
+  delivered_at: Nullable<Date>;
+}
+
 export interface FlowsTable {
   id: Defaulted<string>;
   kind: string;
@@ -140,6 +169,17 @@ export interface GrantUseTable {
   uses: Defaulted<number>;
   refusals: Defaulted<number>;
   last_used_at: Nullable<Date>;
+}
+
+export interface HostRequestsTable {
+  id: Defaulted<string>;
+  installation_id: string;
+  capability: 'http' | 'net';
+  pattern: string;
+  status: Defaulted<'asked' | 'confirmed' | 'refused'>;
+  asked_at: Defaulted<Date>;
+  decided_at: Nullable<Date>;
+  decided_by: Nullable<string>;
 }
 
 export interface InstallationsTable {
@@ -358,6 +398,38 @@ export interface RolesTable {
   permissions: Defaulted<string[]>;
 }
 
+export interface ScheduleRunsTable {
+  id: Computed<number>;
+  schedule_id: string;
+  due_at: Date;
+  outcome: 'queued' | 'caught_up' | 'overlap' | 'manual';
+  missed: Defaulted<number>;
+  task_id: Nullable<string>;
+  at: Defaulted<Date>;
+}
+
+export interface SchedulesTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  installation_id: string;
+  source: 'manifest' | 'module';
+  key: string;
+  method: string;
+  title: Defaulted<string>;
+  cron: Nullable<string>;
+  every_s: Nullable<number>;
+  params: Defaulted<Json>;
+  tags: Defaulted<string[]>;
+  tries: number;
+  backoff_s: number;
+  timeout_s: number;
+  max_exceptions: number;
+  next_at: Date;
+  paused_at: Nullable<Date>;
+  last_task_id: Nullable<string>;
+  created_at: Defaulted<Date>;
+}
+
 export interface SchemaMigrationsTable {
   number: number;
   name: string;
@@ -502,6 +574,7 @@ export interface TasksTable {
   started_at: Nullable<Date>;
   finished_at: Nullable<Date>;
   instance_id: Nullable<string>;
+  event_depth: Defaulted<number>;
 }
 
 export interface TenantsTable {
@@ -544,8 +617,11 @@ export interface Tables {
   calls: CallsTable;
   credit_entries: CreditEntriesTable;
   deliveries: DeliveriesTable;
+  event_deliveries: EventDeliveriesTable;
+  events: EventsTable;
   flows: FlowsTable;
   grant_use: GrantUseTable;
+  host_requests: HostRequestsTable;
   installations: InstallationsTable;
   instances: InstancesTable;
   invoice_items: InvoiceItemsTable;
@@ -564,6 +640,8 @@ export interface Tables {
   publishers: PublishersTable;
   refunds: RefundsTable;
   roles: RolesTable;
+  schedule_runs: ScheduleRunsTable;
+  schedules: SchedulesTable;
   schema_migrations: SchemaMigrationsTable;
   secrets: SecretsTable;
   service_changes: ServiceChangesTable;

@@ -34,10 +34,14 @@ export type RunTask = (
  */
 export type OnFinished = (task: Task, finished: Finished) => Promise<Apply | undefined>;
 
+/** Called when a run was recorded, whatever comes next. What it throws is logged and stops nothing. */
+export type OnRun = (task: Task) => Promise<void>;
+
 export interface ExecutorOptions {
   readonly db: Db;
   readonly runTask: RunTask;
   readonly onFinished: OnFinished | undefined;
+  readonly onRun: OnRun | undefined;
   readonly timing: JobTiming;
   readonly log: JobLog;
 }
@@ -135,6 +139,14 @@ function writable(outcome: TaskOutcome): TaskOutcome {
   }
 }
 
+async function tellRun({ log, onRun }: ExecutorOptions, task: Task): Promise<void> {
+  try {
+    await onRun?.(task);
+  } catch (error) {
+    log('warning', `After a run of task ${task.id}: ${reasonOf(error)}`);
+  }
+}
+
 async function callHook(
   options: ExecutorOptions,
   task: Task,
@@ -176,6 +188,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(run.task.timeoutS * 1_000)]);
     const outcome = writable(await runBounded(options, run, signal));
     const recorded = await insist(async () => recordOutcome(db, run, outcome, causeOf(signal)), log);
+    await tellRun(options, run.task);
     if (recorded.kind === 'finish') await callHook(options, recorded.task, recorded.finished, 0);
     if (recorded.kind === 'lost') {
       log('warning', `Task ${taskId} was taken over by another worker; what it returned here is dropped.`);

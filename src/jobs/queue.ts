@@ -27,6 +27,8 @@ export interface NewTask {
   readonly instanceId?: string | null;
   /** The task whose run adds this one. */
   readonly parentId?: string | null;
+  /** How many events led to it; as for the task that adds it if absent. */
+  readonly eventDepth?: number;
   readonly tries?: number;
   readonly backoffS?: number;
   readonly timeoutS?: number;
@@ -90,6 +92,17 @@ async function refuseFlood(trx: Trx, task: NewTask): Promise<void> {
   }
 }
 
+/** What a handler of an event queues belongs to the chain that led to it. */
+async function depthOf(trx: Trx, { parentId }: NewTask): Promise<number> {
+  if (parentId === undefined || parentId === null) return 0;
+  const parent = await trx
+    .selectFrom('tasks')
+    .select('event_depth')
+    .where('id', '=', parentId)
+    .executeTakeFirst();
+  return parent?.event_depth ?? 0;
+}
+
 type RowStatus = 'queued' | 'pending' | 'duplicate';
 
 async function insertRow(
@@ -107,6 +120,7 @@ async function insertRow(
       service_id: task.serviceId ?? null,
       instance_id: task.instanceId ?? null,
       parent_id: task.parentId ?? null,
+      event_depth: task.eventDepth ?? (await depthOf(trx, task)),
       method: task.method,
       params: task.params ?? {},
       tags: [...(task.tags ?? [])],

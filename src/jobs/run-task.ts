@@ -8,6 +8,7 @@ import { valueOf } from '../catalog/answers.ts';
 import type { Installations } from '../catalog/installations.ts';
 import { InvocationFailed, type Invoker } from '../catalog/invoke.ts';
 import { onModule } from '../catalog/products.ts';
+import { isHandlerTask, runHandler } from '../events/run-handler.ts';
 import type { Tables } from '../database/tables.ts';
 import type { RunTask } from './execute.ts';
 import type { TaskOutcome } from './outcome.ts';
@@ -46,6 +47,7 @@ async function runTask(
   attempt: number,
   signal: AbortSignal,
 ): Promise<TaskOutcome> {
+  if (isHandlerTask(task)) return runHandler(deps, task, attempt, signal);
   const { version } = await deps.installations.get(task.installationId);
   if (!version.methods.has(task.method)) {
     throw new HostError(

@@ -9,7 +9,7 @@ import type { Runner, RunnerOptions, WorkerEvents } from 'graphile-worker';
 
 import type { PgEndpoint } from '../database/endpoint.ts';
 import { createExecutor } from './execute.ts';
-import type { Executor, OnFinished, RunTask } from './execute.ts';
+import type { Executor, OnFinished, OnRun, RunTask } from './execute.ts';
 import { migrateQueue, MODULE_RUN, QUEUE_SCHEMA, queueLogger, queuePool } from './graphile.ts';
 import { startLifeline } from './lifeline.ts';
 import type { Lifeline } from './lifeline.ts';
@@ -27,6 +27,7 @@ export interface WorkerOptions {
   readonly db: Db;
   readonly runTask: RunTask;
   readonly onFinished?: OnFinished;
+  readonly onRun?: OnRun;
   /** Tasks at once in this process. */
   readonly concurrency?: number;
   readonly log: JobLog;
@@ -171,6 +172,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     db,
     runTask: options.runTask,
     onFinished: options.onFinished,
+    onRun: options.onRun,
     timing,
     log,
   });

@@ -90,7 +90,7 @@ export function signInPages<E extends RootEnv>(
     const account = token === undefined ? undefined : await panel.deps.auth.sessions.find(token);
     if (account !== undefined) {
       await checkCsrf(c.req.raw, account);
-      await panel.deps.auth.sessions.revoke(account.accountId, account.sessionId);
+      await panel.deps.auth.signOut(account);
     }
     clearSessionCookie(c, { area: area.kind, path: area.cookiePath, secure: panel.site.secure });
     return c.redirect(withNote(`${area.base}/sign-in`, 'signed-out'), 303);

@@ -1,12 +1,14 @@
 /** Scopes for the tasks and steps brokers: what the channel would have told about the caller. */
 import type { Scope } from '../../src/brokers/broker.ts';
+import type { Deferred } from '../../src/catalog/scope.ts';
+import type { Db } from '../../src/jobs/task.ts';
 import type { Installed } from '../jobs/fixture.ts';
 
 export interface TestScope {
   readonly scope: Scope;
   readonly used: readonly string[];
   /** Ends the invocation: cleanups in reverse order, and deferred work if it succeeded. */
-  readonly end: (ok?: boolean) => Promise<void>;
+  readonly end: (ok?: boolean, db?: Db) => Promise<void>;
 }
 
 /** A request of an installation's module whose class has the methods syncJob, checkJob and activate. */
@@ -15,7 +17,7 @@ export function scopeOf(
   overrides: Partial<Scope> = {},
 ): TestScope {
   const cleanups: ((ok: boolean) => Promise<void> | void)[] = [];
-  const deferred: (() => Promise<void>)[] = [];
+  const deferred: Deferred[] = [];
   const used: string[] = [];
   const scope: Scope = {
     invocationId: 'i1',
@@ -24,6 +26,7 @@ export function scopeOf(
     tenantId,
     installationId,
     versionId,
+    publisher: 'test-house',
     moduleType: 'Plugin',
     moduleName: 'Fixture',
     schemaName: null,
@@ -32,6 +35,7 @@ export function scopeOf(
     settings: {},
     egressAllow: [],
     methods: new Set(['syncJob', 'checkJob', 'activate', 'createCallback']),
+    emits: [],
     serviceId: null,
     taskId: null,
     accountId: null,
@@ -46,9 +50,12 @@ export function scopeOf(
   return {
     scope,
     used,
-    end: async (ok = true) => {
+    end: async (ok = true, db) => {
       for (const cleanup of cleanups.toReversed()) await cleanup(ok);
-      if (ok) for (const work of deferred) await work();
+      if (!ok) return;
+      await db?.transaction().execute(async (trx) => {
+        for (const work of deferred) await work(trx);
+      });
     },
   };
 }

@@ -147,7 +147,7 @@ describe('tasks.add', () => {
     const succeeding = scopeOf(installed, { purpose: 'lifecycle' });
     const kept = await broker().add(succeeding.scope, request({ method: 'syncJob' }), grant);
     expect(await getTask(host().db, kept.uuid)).toBeUndefined();
-    await succeeding.end(true);
+    await succeeding.end(true, host().db);
     expect(await getTask(host().db, kept.uuid)).toMatchObject({ method: 'syncJob', status: 'queued' });
   });
 });

@@ -31,9 +31,8 @@ function translate({ text, location }: Message): BuildMessage {
     if (missing !== undefined)
       return aboutFile(missing, 'is missing; the entry file is named exactly like the module, with .ts');
     const lacking = /^No matching export in "(.*)" for import "default"$/.exec(text)?.[1];
-    const kind = lacking === HOOKS ? 'function' : 'class';
     if (lacking !== undefined)
-      return aboutFile(lacking, `has no default export; write “export default ${kind} …”`);
+      return aboutFile(lacking, `has no default export; write “export default class …”`);
   }
   return {
     file: location?.file,
@@ -75,9 +74,10 @@ function registrySource(entryName: string, controllers: readonly string[], hasHo
   return [
     `import Entry from './${entryName}.ts';`,
     ...controllers.map((name) => `import ${name} from './controllers/${name}.ts';`),
-    hasHooks ? `import hooks from './${HOOKS}';` : 'const hooks = undefined;',
+    // For what it does at its top level: on(…).
+    ...(hasHooks ? [`import './${HOOKS}';`] : []),
     `const controllers = { ${controllers.join(', ')} };`,
-    'export { Entry as default, controllers, hooks };',
+    'export { Entry as default, controllers };',
   ].join('\n');
 }
 

@@ -27,7 +27,7 @@ export default class Tiny extends Plugin {
   answer(): number { return double(21); }
 }
 `,
-  'hooks.ts': `export default function hooks(event: string): string { return 'heard ' + event; }\n`,
+  'hooks.ts': `import { on } from 'bulkhead';\non('ServiceCreated', () => undefined);\n`,
   'controllers/PageController.ts': `import { Controller } from 'bulkhead';
 export default class PageController extends Controller { show(): string { return 'page'; } }
 `,
