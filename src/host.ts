@@ -76,6 +76,8 @@ export interface BulkheadOptions {
   /** The panel's own sign-in if absent. */
   readonly auth?: (db: OpenDatabases['host']['db']) => Auth;
   readonly clientAddress?: (request: Request) => string | undefined;
+  /** Reverse proxies whose X-Forwarded-For counts; absent: BULKHEAD_TRUSTED_PROXIES of the environment. */
+  readonly trustedProxies?: string;
   /** For tests: name → addresses. */
   readonly resolve?: Parameters<typeof createHttpBroker>[0]['resolve'];
   /** For the fault harness: awaited at each checkpoint of a flow. */
@@ -375,6 +377,7 @@ function createPanel(parts: PanelParts): WebDeps {
     now: Date.now,
     publicUrl: options.publicUrl,
     ...(options.clientAddress === undefined ? {} : { clientAddress: options.clientAddress }),
+    trustedProxies: options.trustedProxies ?? (options.env ?? process.env)['BULKHEAD_TRUSTED_PROXIES'] ?? '',
     auth,
     instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),

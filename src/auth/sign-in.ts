@@ -7,6 +7,7 @@ import type { Kysely } from 'kysely';
 import type { Tables } from '../database/tables.ts';
 import type { AccountKind } from './accounts.ts';
 import { AUTH_LIMITS } from './limits.ts';
+import { senderKey } from './addresses.ts';
 import { hashPassword, needsRehash, verifyPassword } from './password.ts';
 import { failureLimit } from './rate-limit.ts';
 import type { Sessions } from './sessions.ts';
@@ -48,11 +49,12 @@ export function createSignIn(
     const email = request.email.trim().toLowerCase().slice(0, 254);
     const accountKey = `${request.kind}|${request.tenantId ?? ''}|${email}`;
     const time = now();
-    const waitMs = Math.max(byAccount.waitMs(accountKey, time), byAddress.waitMs(request.address, time));
+    const sender = senderKey(request.address);
+    const waitMs = Math.max(byAccount.waitMs(accountKey, time), byAddress.waitMs(sender, time));
     if (waitMs > 0) return { ok: false, reason: 'too_many', waitMs };
     // Counted before the work and forgiven after it: parallel guesses must not all pass the check above.
     byAccount.fail(accountKey, time);
-    byAddress.fail(request.address, time);
+    byAddress.fail(sender, time);
 
     const account = await findAccount(db, request.kind, request.tenantId, email);
     const right = await verifyPassword(request.password, account?.password_hash);
@@ -62,7 +64,7 @@ export function createSignIn(
     }
 
     byAccount.clear(accountKey);
-    byAddress.forgive(request.address, time);
+    byAddress.forgive(sender, time);
     if (needsRehash(account.password_hash)) await rehash(db, account.id, request.password);
     const { token } = await sessions.create(account.id, request);
     await tellOfSignIn(db, account.id, request.address);

@@ -8,6 +8,7 @@ import { getConnInfo } from '@hono/node-server/conninfo';
 import { Hono, type Context, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { clientAddress, parseProxies } from '../auth/addresses.ts';
 import { adminArea } from './admin/area.ts';
 import { clientArea } from './client/area.ts';
 import type { WebDeps } from './deps.ts';
@@ -69,6 +70,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
 
 /** Refuses a Host we do not answer to, and says who asks. @throws NOT_FOUND */
 function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
+  const proxies = parseProxies(panel.deps.trustedProxies ?? '');
   return async (c, next) => {
     const origin = panel.site.originOf(new URL(c.req.url).host);
     if (origin === undefined)
@@ -76,16 +78,19 @@ function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
     // PostgreSQL stores no NUL: nothing that is asked for with one exists.
     if (c.req.url.includes('%00')) throw new HostError('NOT_FOUND', 'There is no such page.');
     c.set('origin', origin);
-    c.set('address', addressOf(panel.deps, c));
+    c.set('address', addressOf(panel.deps, proxies, c));
     await next();
   };
 }
 
-function addressOf(deps: WebDeps, c: Context): string {
+function addressOf(deps: WebDeps, proxies: ReturnType<typeof parseProxies>, c: Context): string {
   const given = deps.clientAddress?.(c.req.raw);
   if (given !== undefined) return given;
   try {
-    return getConnInfo(c).remote.address ?? 'unknown';
+    const { address } = getConnInfo(c).remote;
+    return address === undefined
+      ? 'unknown'
+      : clientAddress(address, c.req.header('x-forwarded-for'), proxies);
   } catch {
     // Not behind node-server: called directly, as a test or a foreign runtime does.
     return 'unknown';

@@ -23,6 +23,8 @@ export interface WebDeps {
   readonly publicUrl: string;
   /** The client's address as the server or a trusted proxy saw it; the socket's own if undefined. */
   readonly clientAddress?: (request: Request) => string | undefined;
+  /** Addresses and ranges of reverse proxies whose X-Forwarded-For counts: '10.0.0.0/8 ::1'. */
+  readonly trustedProxies?: string;
   readonly auth: Auth;
   readonly catalog: Catalog;
   readonly instances: InstanceCases;

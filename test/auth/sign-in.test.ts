@@ -28,6 +28,22 @@ async function account(email: string, tenantId = tenants[0], password = PASSWORD
   return (await auth.createAccount({ kind: 'client', tenantId, email, name: 'Some One', password })).id;
 }
 
+test('failures of one IPv6 customer count together, whatever address of its network they come from', async () => {
+  const limits = { failuresPerAccount: 100, failuresPerAddress: 3 };
+  const signIn = createSignIn(database().db, auth.sessions, now, limits);
+  const from = (last: number) =>
+    signIn({
+      kind: 'client',
+      tenantId: tenants[0],
+      email: `nobody${last}@x.test`,
+      password: PASSWORD,
+      address: `2001:db8:1:2::${last}`,
+      userAgent: 'test',
+    });
+  for (const last of [1, 2, 3]) expect(await from(last)).toMatchObject({ reason: 'refused' });
+  expect(await from(4)).toMatchObject({ reason: 'too_many' });
+});
+
 describe('createAccount', () => {
   test('lets one address be a client of two tenants, each with a password of its own', async () => {
     const first = await account('twice@x.test', tenants[0], 'password of one');

@@ -44,6 +44,7 @@ describe('doctor', () => {
       ['Node', 'ok'],
       ['Sandbox accounts', 'ok'],
       ['Public URL', 'ok'],
+      ['Trusted proxies', 'ok'],
       ['Master key', 'ok'],
       ['Disk', 'ok'],
       ['Database', 'ok'],
@@ -58,6 +59,13 @@ describe('doctor', () => {
     ['Public URL', { env: { PUBLIC_URL: 'panel' } }, 'failed', /is no address/],
     ['Public URL', { env: { PUBLIC_URL: 'http://panel.example.com' } }, 'warning', /not https/],
     ['Public URL', {}, 'warning', /not set/],
+    [
+      'Trusted proxies',
+      { env: { BULKHEAD_TRUSTED_PROXIES: '10.0.0.0/8 proxy' } },
+      'failed',
+      /"proxy" is no address/,
+    ],
+    ['Trusted proxies', { env: { BULKHEAD_TRUSTED_PROXIES: '::/0' } }, 'warning', /everybody/],
     ['Database', { env: { DATABASE_URL: 'mysql://x' } }, 'failed', /not a PostgreSQL address/],
   ] as const)('says of %s with %o: %s', async (name, input, verdict, text) => {
     expect((await findings(input))[name]).toMatchObject({ verdict, text: expect.stringMatching(text) });

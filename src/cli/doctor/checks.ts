@@ -2,6 +2,7 @@
  * What an operator should know before trusting a host: each check says what it found and, where something is missing, what that means
  * and how to mend it. Checks look; they change nothing.
  */
+import { parseProxies } from '../../auth/addresses.ts';
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -41,6 +42,7 @@ export async function runChecks(input: DoctorInput): Promise<Finding[]> {
     checkUids(input),
     ...checkWalls(input),
     checkPublicUrl(input.env),
+    checkProxies(input.env),
     checkMasterKey(input),
     await checkDisk(input.dataDir),
     ...database,
@@ -103,6 +105,21 @@ function checkPublicUrl(env: DoctorInput['env']): Finding {
   return url.protocol === 'https:' || LOOPBACK.has(url.hostname)
     ? finding('Public URL', 'ok', url.href)
     : finding('Public URL', 'warning', `${url.href} is not https: sign-ins cross the network readable.`);
+}
+
+function checkProxies(env: DoctorInput['env']): Finding {
+  const name = 'Trusted proxies';
+  const text = env['BULKHEAD_TRUSTED_PROXIES'] ?? '';
+  if (text.trim() === '')
+    return finding(name, 'ok', 'None: each request comes from where its connection comes from.');
+  try {
+    const all = parseProxies(text).some(([, bits]) => bits === 0);
+    return all
+      ? finding(name, 'warning', `${text} is everybody: anyone may say who they are. Name the proxies only.`)
+      : finding(name, 'ok', text);
+  } catch (error) {
+    return finding(name, 'failed', error instanceof Error ? error.message : String(error));
+  }
 }
 
 function checkMasterKey({ dataDir, env }: DoctorInput): Finding {

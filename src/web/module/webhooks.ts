@@ -2,6 +2,7 @@
  * Webhooks: deliveries from other systems to a module, at an unguessable address. No cookie counts here. Size and rate are limited before the
  * module is entered; what it answers keeps nothing but its status, its body and a media type, and HTML comes without any right.
  */
+import { senderKey } from '../../auth/addresses.ts';
 import type { Context, Hono } from 'hono';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
@@ -44,7 +45,7 @@ export function webhooks(app: Hono<RootEnv>, panel: Panel): void {
       if (!HOOK_ID.test(hookId)) throw new HostError('NOT_FOUND', 'There is no such address.');
       const nowMs = panel.deps.now();
       // The address first: with made-up ids it must not fill the counters until they are dropped, its own with them.
-      if (!allowed(`address ${c.get('address')}`, nowMs) || !allowed(`hook ${hookId}`, nowMs))
+      if (!allowed(`address ${senderKey(c.get('address'))}`, nowMs) || !allowed(`hook ${hookId}`, nowMs))
         throw new HostError('LIMIT', 'Too many deliveries; try again in a minute.');
       const request = await moduleRequest(c, { url: c.req.url, headers: 'webhook' });
       return reply(await panel.deps.modules.webhook({ hookId, request, address: c.get('address') }));
