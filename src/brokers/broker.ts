@@ -55,7 +55,7 @@ export interface Scope {
   readonly serviceId: string | null;
   readonly taskId: string | null;
   readonly accountId: string | null;
-  /** Epoch milliseconds. */
+  /** Milliseconds of performance.now(): no change of the clock moves it. */
   readonly deadlineAt: number;
   /** Aborted when the invocation ends for any reason. */
   readonly signal: AbortSignal;

@@ -81,7 +81,7 @@ function recordedTarget(input: Input, secrets: OpenSecrets | undefined): string 
 
 /** Builds the broker; it keeps nothing open between requests, so there is nothing to close. */
 export function createHttpBroker(deps: HttpBrokerDeps): Broker<'http'> {
-  const now = deps.now ?? Date.now;
+  const now = deps.now ?? (() => performance.now());
   const rate = new RequestRate(now);
   const services: HttpServices = {
     resolve: deps.resolve ?? resolveBySystem,

@@ -39,7 +39,7 @@ export function createLogsBroker(sink: LogSink): Broker<'logs'> {
 
   /** True if the line may be written; the first one over the rate says so in the log. */
   function admit(scope: Scope, bytes: number, linesPerSecond: number): boolean {
-    const now = Date.now();
+    const now = performance.now();
     let window = windows.get(scope.installationId);
     if (window === undefined || now - window.startedAt >= WINDOW_MS) {
       window = { startedAt: now, lines: 0, bytes: 0, dropped: 0 };

@@ -193,7 +193,7 @@ function deadline(
 }
 
 export function createSmtpBroker(deps: SmtpBrokerDeps): Broker<'smtp'> {
-  const now = deps.now ?? Date.now;
+  const now = deps.now ?? (() => performance.now());
   const rate = createRate(now);
   const limits: SmtpLimits = { ...SMTP_LIMITS, ...deps.limits };
   return {

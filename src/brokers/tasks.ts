@@ -23,6 +23,8 @@ export interface TasksDeps {
   readonly db: Kysely<Tables>;
   /** Epoch milliseconds. */
   readonly now?: () => number;
+  /** Of a clock that never goes back: for rates. */
+  readonly elapsedMs?: () => number;
 }
 
 type AddInput = OpArgument<'tasks', 'add'>;
@@ -52,18 +54,17 @@ function refuseData({ params, tags }: AddInput): void {
   );
 }
 
-/** When the task is to run; undefined for now. */
-function runAtOf(input: AddInput, now: number): Date | undefined {
+/** When the task is to run. A delay is counted by the database's clock, which says when it is over. */
+function timeOf(input: AddInput, now: number): { runAt?: Date; delayS?: number } {
   if (input.delay !== undefined && input.run_at !== undefined) {
     throw new HostError('BAD_INPUT', 'tasks: give either delay or run_at, not both.');
   }
-  const wanted =
-    input.delay === undefined ? Date.parse(input.run_at ?? '') : now + Math.round(input.delay * 1_000);
-  if (Number.isNaN(wanted) || wanted <= now) return undefined;
-  if (wanted > now + MAX_DELAY_S * 1_000) {
+  const runAt = Date.parse(input.run_at ?? '');
+  if (runAt > now + MAX_DELAY_S * 1_000) {
     throw new HostError('BAD_INPUT', 'tasks: run_at is more than a year from now.');
   }
-  return new Date(wanted);
+  if (input.delay !== undefined) return { delayS: input.delay };
+  return runAt > now ? { runAt: new Date(runAt) } : {};
 }
 
 /** @throws HostError NOT_FOUND for what is not an instance of the module's own installation */
@@ -84,7 +85,6 @@ async function instanceFor(
 }
 
 function newTask(scope: Scope, input: AddInput, instanceId: string | null, now: number): NewTask {
-  const runAt = runAtOf(input, now);
   return {
     id: randomUUID(),
     installationId: scope.installationId,
@@ -98,12 +98,16 @@ function newTask(scope: Scope, input: AddInput, instanceId: string | null, now: 
     backoffS: input.backoff,
     timeoutS: input.timeout,
     maxExceptions: input.maxExceptions,
-    ...(runAt === undefined ? {} : { runAt }),
+    ...timeOf(input, now),
   };
 }
 
-export function createTasksBroker({ db, now = Date.now }: TasksDeps): Broker<'tasks'> {
-  const rate = createRate(now);
+export function createTasksBroker({
+  db,
+  now = Date.now,
+  elapsedMs = () => performance.now(),
+}: TasksDeps): Broker<'tasks'> {
+  const rate = createRate(elapsedMs);
   const progress = createProgress(db);
 
   const refuseRate = (scope: Scope, grant: Grant<'tasks'>): void => {

@@ -145,7 +145,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
       serviceId: options.serviceId ?? null,
       taskId: options.task?.id ?? null,
       accountId: options.account?.id ?? null,
-      deadlineAt: Date.now() + wallMs,
+      deadlineAt: performance.now() + wallMs,
       signal: ending.signal,
     },
     deps.recorder,

@@ -4,6 +4,7 @@
  * process, and by the worker's own stop.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
 import * as v from 'valibot';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
@@ -19,7 +20,7 @@ import type { JobLog } from './log.ts';
 import type { StopCause, TaskOutcome } from './outcome.ts';
 import { recordOutcome } from './record.ts';
 import { storable } from '../database/storable.ts';
-import type { Db, Task } from './task.ts';
+import type { Db, Task, Trx } from './task.ts';
 
 /** Runs a task's method. Must end soon after the signal aborts; whatever it then says is read by the signal's cause. */
 export type RunTask = (
@@ -167,9 +168,14 @@ async function callHook(
       return;
     }
     const delayS = timing.hookRetryS * JOB_LIMITS.hookRetryGrowth ** failures;
-    const runAt = new Date(Date.now() + delayS * 1_000);
-    const later = { taskId: task.id, runAt, priority: 0, hookFailures: inARow };
-    await insist(async () => db.transaction().execute(async (trx) => addJob(trx, later)), log);
+    const later = async (trx: Trx): Promise<void> => {
+      // By the database's clock, which decides what is due.
+      const { rows } = await sql<{ at: Date }>`
+        select clock_timestamp() + make_interval(secs => ${delayS}) as at`.execute(trx);
+      for (const { at } of rows)
+        await addJob(trx, { taskId: task.id, runAt: at, priority: 0, hookFailures: inARow });
+    };
+    await insist(async () => db.transaction().execute(later), log);
   }
 }
 

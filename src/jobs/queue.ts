@@ -33,7 +33,9 @@ export interface NewTask {
   readonly backoffS?: number;
   readonly timeoutS?: number;
   readonly maxExceptions?: number;
-  /** Now if absent. */
+  /** Now if absent; not before this many seconds from now, by the database's clock. */
+  readonly delayS?: number;
+  /** Instead of a delay. */
   readonly runAt?: Date;
   /** Refuse with LIMIT when this many tasks of the installation wait already. */
   readonly maxWaiting?: number;
@@ -141,7 +143,7 @@ async function enqueueLocked(trx: Trx, task: NewTask, places: Places): Promise<E
   const { method, params = {}, tags = [], instanceId } = task;
   const key = dedupeKey({ method, params, tags, instanceId });
   const { now } = places;
-  const runAt = task.runAt ?? now;
+  const runAt = task.runAt ?? new Date(now.getTime() + (task.delayS ?? 0) * 1_000);
   if (await readdsItself(trx, task, key)) {
     const followUp = await findFollowUp(trx, task, key);
     if (followUp !== undefined) return { id: followUp.id, status: 'queued' };

@@ -96,7 +96,7 @@ export class ModulesFixture {
       serviceId: null,
       taskId: null,
       accountId: null,
-      deadlineAt: Date.now() + (options.wallMs ?? WALL_MS),
+      deadlineAt: performance.now() + (options.wallMs ?? WALL_MS),
       signal: controller.signal,
       onEnd: (cleanup) => cleanups.push(cleanup),
       afterSuccess: () => undefined,

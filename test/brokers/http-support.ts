@@ -51,7 +51,7 @@ export function testScope(changes: Partial<Scope> = {}): TestScope {
     serviceId: null,
     taskId: null,
     accountId: null,
-    deadlineAt: Date.now() + MINUTE_MS,
+    deadlineAt: performance.now() + MINUTE_MS,
     signal: new AbortController().signal,
     onEnd: () => undefined,
     afterSuccess: () => undefined,

@@ -39,7 +39,7 @@ export function scopeOf(
     serviceId: null,
     taskId: null,
     accountId: null,
-    deadlineAt: Date.now() + 60_000,
+    deadlineAt: performance.now() + 60_000,
     signal: new AbortController().signal,
     onEnd: (cleanup) => void cleanups.push(cleanup),
     afterSuccess: (work) => void deferred.push(work),

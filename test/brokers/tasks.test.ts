@@ -13,8 +13,8 @@ import { scopeOf } from './tasks-fixture.ts';
 
 const host = useQueueDatabase();
 const grant = { concurrency: 2, per_minute: 60 };
-const broker = (now?: () => number) =>
-  createTasksBroker(now === undefined ? { db: host().db } : { db: host().db, now });
+const broker = (elapsedMs?: () => number) =>
+  createTasksBroker({ db: host().db, ...(elapsedMs === undefined ? {} : { elapsedMs }) });
 
 function request(input: v.InferInput<typeof TaskRequest>): v.InferOutput<typeof TaskRequest> {
   return v.parse(TaskRequest, input);

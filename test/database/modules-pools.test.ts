@@ -39,12 +39,12 @@ async function withPools<T>(
 }
 
 async function soon(pools: ModulePools, who: number, ms = 2_000): Promise<Lease> {
-  return pools.acquire(identity(who), { deadlineAt: Date.now() + ms });
+  return pools.acquire(identity(who), { deadlineAt: performance.now() + ms });
 }
 
 async function ask(lease: Lease, sql: string, parameters: unknown[] = []): Promise<unknown> {
   const { rows } = await lease.connection.run(sql, parameters, {
-    stopAt: Date.now() + 2_000,
+    stopAt: performance.now() + 2_000,
     maxBytes: 1_000_000,
   });
   return rows[0]?.[0];
@@ -114,7 +114,10 @@ describe('pools', () => {
       const held = await soon(pools, 0);
       await expect(soon(pools, 1, 30)).rejects.toMatchObject({ code: 'TIMEOUT' });
       const ended = new AbortController();
-      const waiting = pools.acquire(identity(1), { deadlineAt: Date.now() + 5_000, signal: ended.signal });
+      const waiting = pools.acquire(identity(1), {
+        deadlineAt: performance.now() + 5_000,
+        signal: ended.signal,
+      });
       ended.abort();
       // In the same turn: whoever left must not be handed what is released now.
       held.release();
@@ -218,7 +221,7 @@ describe('a connection', () => {
       const lease = await soon(pools, 0);
       await ask(lease, 'set statement_timeout = 0');
       const run = lease.connection.run('select pg_sleep(30)', [], {
-        stopAt: Date.now() + 50,
+        stopAt: performance.now() + 50,
         maxBytes: 1_000,
       });
       await expect(run).rejects.toMatchObject({ code: 'TIMEOUT' });
@@ -232,7 +235,7 @@ describe('a connection', () => {
       const lease = await soon(pools, 0);
       const before = lease.connection.receivedBytes;
       const run = lease.connection.run("select repeat('x', 100000000)", [], {
-        stopAt: Date.now() + 20_000,
+        stopAt: performance.now() + 20_000,
         maxBytes: 1_000_000,
       });
       await expect(run).rejects.toMatchObject({ code: 'LIMIT' });

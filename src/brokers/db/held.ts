@@ -25,7 +25,7 @@ export class Held {
 
   /** A statement of ours, for example `begin`. Not bounded by the invocation: it must also end what ran out of time. */
   async control(sql: string): Promise<Answer> {
-    return this.connection.run(sql, [], boundsUntil(Date.now() + LIMITS.dbStatementMs, NEVER));
+    return this.connection.run(sql, [], boundsUntil(performance.now() + LIMITS.dbStatementMs, NEVER));
   }
 
   /** @throws HostError DB_ERROR if the server rolled back instead, because an earlier statement had failed */

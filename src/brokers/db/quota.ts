@@ -51,7 +51,7 @@ export class Quota {
   #full = false;
   #deleted = false;
   #sizeBytes = 0;
-  #measuredAt = 0;
+  #measuredAt = Number.NEGATIVE_INFINITY;
   #rows = 0;
   #bytes = 0;
   #recovery: Promise<void> | undefined;
@@ -72,7 +72,7 @@ export class Quota {
   async beforeWrite(storageMb: number): Promise<void> {
     if (!this.#full) return;
     const hopeful = this.#deleted || this.#sizeBytes <= storageMb * BYTES_PER_MB;
-    if (hopeful || Date.now() - this.#measuredAt > RECHECK_MS) await this.recover(storageMb);
+    if (hopeful || performance.now() - this.#measuredAt > RECHECK_MS) await this.recover(storageMb);
     if (this.#full) throw this.#refusal(storageMb);
   }
 
@@ -99,7 +99,7 @@ export class Quota {
     this.#bytes += written.bytes;
     const due =
       verdict.kind === 'ddl' ||
-      Date.now() - this.#measuredAt >= MEASURE_AFTER_MS ||
+      performance.now() - this.#measuredAt >= MEASURE_AFTER_MS ||
       this.#rows >= MEASURE_AFTER_ROWS ||
       this.#bytes >= MEASURE_AFTER_BYTES;
     if (!due || !verdict.grows) return;
@@ -115,7 +115,7 @@ export class Quota {
 
   #note(sizeBytes: number): void {
     this.#sizeBytes = sizeBytes;
-    this.#measuredAt = Date.now();
+    this.#measuredAt = performance.now();
     this.#rows = 0;
     this.#bytes = 0;
   }
@@ -184,7 +184,7 @@ export class Quota {
     const { owner, schema } = this.#names;
     const lease: Lease = await this.#pools.acquire(
       { role: owner, schema },
-      { deadlineAt: Date.now() + LIMITS.dbStatementMs },
+      { deadlineAt: performance.now() + LIMITS.dbStatementMs },
     );
     try {
       await work(lease.connection);
@@ -196,5 +196,5 @@ export class Quota {
 }
 
 function bounds(ms: number): RunOptions {
-  return { stopAt: Date.now() + ms, maxBytes: LIMITS.resultBytes };
+  return { stopAt: performance.now() + ms, maxBytes: LIMITS.resultBytes };
 }

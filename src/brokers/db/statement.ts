@@ -22,7 +22,11 @@ const WIRE_BYTES = 2 * LIMITS.resultBytes;
 
 /** Bounds of a statement that begins now, in an invocation that ends at `deadlineAt`. */
 export function boundsUntil(deadlineAt: number, signal: AbortSignal): RunOptions {
-  return { stopAt: Math.min(Date.now() + LIMITS.dbStatementMs, deadlineAt), maxBytes: WIRE_BYTES, signal };
+  return {
+    stopAt: Math.min(performance.now() + LIMITS.dbStatementMs, deadlineAt),
+    maxBytes: WIRE_BYTES,
+    signal,
+  };
 }
 
 function parameterBytes(parameters: readonly unknown[]): number {

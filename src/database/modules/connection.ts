@@ -15,7 +15,7 @@ import { columnType, decodeCell, PARAMETER_TYPES } from './codec.ts';
 import type { Column } from './codec.ts';
 
 export interface RunOptions {
-  /** Epoch milliseconds; the statement is cancelled then. */
+  /** Milliseconds of performance.now(), which no clock change moves; the statement is cancelled then. */
   readonly stopAt: number;
   /** Of the answer, as the server sends it. */
   readonly maxBytes: number;
@@ -208,8 +208,8 @@ class Watch {
     const { stopAt } = this.#options;
     this.count();
     if (this.#cancelledAt !== undefined) {
-      if (Date.now() > this.#cancelledAt + CANCEL_GRACE_MS) this.#connection.abandon();
-    } else if (Date.now() >= stopAt) {
+      if (performance.now() > this.#cancelledAt + CANCEL_GRACE_MS) this.#connection.abandon();
+    } else if (performance.now() >= stopAt) {
       this.#cancel(
         new HostError(
           'TIMEOUT',
@@ -222,7 +222,7 @@ class Watch {
   #cancel(reason: HostError): void {
     if (this.#cancelledAt !== undefined) return;
     this.#reason = reason;
-    this.#cancelledAt = Date.now();
+    this.#cancelledAt = performance.now();
     // A request that cannot be sent is followed by the teardown above.
     Promise.resolve(this.#query.cancel()).catch(() => undefined);
   }

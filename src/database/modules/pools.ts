@@ -32,7 +32,7 @@ export interface Identity {
 }
 
 export interface Wait {
-  /** Epoch milliseconds. */
+  /** Milliseconds of performance.now(). */
   readonly deadlineAt: number;
   readonly signal?: AbortSignal;
 }
@@ -81,7 +81,7 @@ export class ModulePools {
     this.#rolePassword = options.rolePassword;
     this.#limits = { ...DEFAULTS, ...options.limits };
     this.#sweep = setInterval(
-      () => this.#closeIdle(Date.now() - this.#limits.idleMs),
+      () => this.#closeIdle(performance.now() - this.#limits.idleMs),
       this.#limits.idleMs,
     ).unref();
   }
@@ -142,7 +142,7 @@ export class ModulePools {
     const onAbort = (): void => leave('CANCELLED', 'db: the invocation ended.');
     const onTimeout = (): void => leave('TIMEOUT', NO_CONNECTION);
     this.#waiters.push(waiter);
-    const timer = setTimeout(onTimeout, Math.max(0, deadlineAt - Date.now()));
+    const timer = setTimeout(onTimeout, Math.max(0, deadlineAt - performance.now()));
     signal?.addEventListener('abort', onAbort);
     if (signal?.aborted === true) onAbort();
     try {
@@ -164,7 +164,7 @@ export class ModulePools {
   }
 
   #giveBack(role: string, connection: ModuleConnection): void {
-    if (connection.alive && !this.#closed) this.#idle.push({ role, connection, since: Date.now() });
+    if (connection.alive && !this.#closed) this.#idle.push({ role, connection, since: performance.now() });
     else this.#discard(role, connection);
     this.#serveWaiters();
   }
