@@ -30,6 +30,7 @@ import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createBreaker } from './catalog/breaker.ts';
+import { createGateways } from './catalog/gateways.ts';
 import { createInstallations, type Installation } from './catalog/installations.ts';
 import { createInstanceCases } from './catalog/instance-cases.ts';
 import { createInvoker, type Invoker } from './catalog/invoke.ts';
@@ -379,6 +380,7 @@ function createPanel(parts: PanelParts): WebDeps {
     ...(options.clientAddress === undefined ? {} : { clientAddress: options.clientAddress }),
     trustedProxies: options.trustedProxies ?? (options.env ?? process.env)['BULKHEAD_TRUSTED_PROXIES'] ?? '',
     auth,
+    gateways: createGateways({ db, installations, invoker }),
     instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
     billing: createBilling({ db, installations, invoker }),

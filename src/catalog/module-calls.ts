@@ -4,9 +4,7 @@
  */
 import type { Kysely } from 'kysely';
 import * as v from 'valibot';
-import type { CapabilityName } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import { hostMatches, parseHostPattern, settingsReference } from '../../sandbox/contract/host-pattern.ts';
 import type { ModuleCall, ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { Route } from '../../sandbox/contract/kinds/module.ts';
 import { requirePermission as requirePanel } from '../auth/permissions.ts';
@@ -16,6 +14,7 @@ import type { ModuleCaller, ModuleCalls } from '../web/deps.ts';
 import { responseOf } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import { InvocationFailed, type Invoked, type InvokeOptions, type Invoker } from './invoke.ts';
+import { mayLeaveTo } from './leave.ts';
 import { onModule } from './products.ts';
 import type { Versions } from './versions.ts';
 import { webhook } from './webhooks.ts';
@@ -43,7 +42,10 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
     servicePage: (input) => servicePage(deps, input),
     clientTab: (input) => clientTab(deps, input),
     clientCall: (input) => clientCall(deps, input),
-    mayLeaveTo: async (installationId, url) => mayLeaveTo(await deps.installations.get(installationId), url),
+    mayLeaveTo: async (installationId, url) => {
+      const installation = await deps.installations.get(installationId);
+      return mayLeaveTo(installation, installation.settings, url, ['redirect', 'http']);
+    },
     asset: (versionId, path) => asset(deps, versionId, path),
     webhook: (input) => webhook(deps, input),
   };
@@ -309,38 +311,4 @@ async function clientCall(
     calls: [...service.prepare, call],
   });
   return responseOf(results.at(-1));
-}
-
-function hostsOf(installation: Installation, capability: CapabilityName): readonly string[] {
-  const granted = installation.grants[capability]?.['hosts'];
-  return Array.isArray(granted) ? granted.filter((host): host is string => typeof host === 'string') : [];
-}
-
-/** A person may be sent to hosts the module was granted anyway; nowhere else without asking. */
-function mayLeaveTo(installation: Installation, address: string): boolean {
-  const url = URL.parse(address);
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return false;
-  const scheme = url.protocol === 'https:' ? 'https' : 'http';
-  const target = {
-    scheme,
-    host: url.hostname,
-    port: Number(url.port) || (scheme === 'https' ? 443 : 80),
-  } as const;
-  const patterns = (['redirect', 'http'] as const).flatMap((name) => hostsOf(installation, name));
-  return patterns.some((pattern) => matches(pattern, target, installation.settings));
-}
-
-function matches(
-  pattern: string,
-  target: Parameters<typeof hostMatches>[1],
-  settings: Readonly<Record<string, unknown>>,
-): boolean {
-  const field = settingsReference(pattern);
-  const text = field === undefined ? pattern : originOf(settings[field]);
-  const parsed = text === undefined ? undefined : parseHostPattern(text);
-  return parsed !== undefined && hostMatches(parsed, target);
-}
-
-function originOf(setting: unknown): string | undefined {
-  return typeof setting === 'string' ? (URL.parse(setting)?.origin ?? setting) : undefined;
 }

@@ -11,6 +11,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import { clientAddress, parseProxies } from '../auth/addresses.ts';
 import { adminArea } from './admin/area.ts';
 import { clientArea } from './client/area.ts';
+import { PayPages } from './client/pay-pages.ts';
 import type { WebDeps } from './deps.ts';
 import type { RootEnv, TenantEnv } from './env.ts';
 import { errorAnswer } from './errors.ts';
@@ -34,7 +35,13 @@ const REQUEST_ID_BYTES = 9;
 export function createApp(deps: WebDeps): Hono<RootEnv> {
   const site = siteAt(deps.publicUrl);
   const files = loadStaticFiles(site.base);
-  const panel: Panel = { deps, site, files, templates: loadTemplates((name) => files.url(name)) };
+  const panel: Panel = {
+    deps,
+    site,
+    files,
+    templates: loadTemplates((name) => files.url(name)),
+    payPages: new PayPages(),
+  };
   const app = new Hono<RootEnv>({ getPath: (request) => site.routePath(new URL(request.url)) });
 
   app.onError((error, c) => errorAnswer(panel, c, error));

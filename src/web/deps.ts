@@ -28,6 +28,7 @@ export interface WebDeps {
   readonly auth: Auth;
   readonly catalog: Catalog;
   readonly instances: InstanceCases;
+  readonly gateways: Gateways;
   readonly billing: Billing;
   readonly jobs: Jobs;
   readonly modules: ModuleCalls;
@@ -181,6 +182,42 @@ export interface Catalog {
     prices: readonly { period: string; setupMinor: number; amountMinor: number }[];
     accountId: string;
   }): Promise<FormResult<{ productId: string }>>;
+}
+
+/** One way to pay that a client may choose. */
+export interface OfferedGateway {
+  readonly instanceId: string;
+  readonly installationId: string;
+  /** The admin's name of it. */
+  readonly name: string;
+  /** Of its module, for its title and icon. */
+  readonly manifest: unknown;
+}
+
+/** Paying invoices through modules. */
+export interface Gateways {
+  /** Instances that are on, of modules that are enabled. */
+  offered(tenantId: string): Promise<readonly OfferedGateway[]>;
+  /**
+   * What the instance shows, or where it sends the client: to a granted host only.
+   * @throws NOT_FOUND, CONFLICT if nothing is due, NOT_GRANTED for a redirect elsewhere
+   */
+  pay(input: {
+    tenantId: string;
+    invoiceId: string;
+    instanceId: string;
+    account: ModuleCaller;
+    returnUrl: string;
+    cancelUrl: string;
+  }): Promise<ModuleResponse>;
+  /** The client is back: the module looks at its gateway. What `query` says proves nothing. */
+  returned(input: {
+    tenantId: string;
+    invoiceId: string;
+    instanceId: string;
+    query: Readonly<Record<string, string>>;
+    account: ModuleCaller;
+  }): Promise<void>;
 }
 
 /** Sets of settings of one installation, of a type that has them (Payment, Notification). */

@@ -9,6 +9,7 @@ import { formatsFor } from './lang/languages.ts';
 import { LANGUAGE_CHOICES, scriptWords } from './lang/texts.ts';
 import { noteOf } from './notes.ts';
 import { adminMenu, clientMenu, operatorMenu, type MenuEntry } from './menu.ts';
+import type { PayPages } from './client/pay-pages.ts';
 import type { Site } from './site.ts';
 import type { StaticFiles } from './static-files.ts';
 import type { Templates } from './templates.ts';
@@ -18,6 +19,7 @@ export interface Panel {
   readonly site: Site;
   readonly files: StaticFiles;
   readonly templates: Templates;
+  readonly payPages: PayPages;
 }
 
 /** What a page says of itself beside its data. */

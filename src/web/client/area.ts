@@ -6,6 +6,7 @@ import { profilePages } from '../profile.ts';
 import { requireAccount } from '../session.ts';
 import { signInPages } from '../sign-in-pages.ts';
 import { orderPages } from './order.ts';
+import { payPages } from './pay.ts';
 import { clientServicePages } from './services.ts';
 
 export function clientArea(panel: Panel): Hono<TenantEnv> {
@@ -22,7 +23,7 @@ export function clientArea(panel: Panel): Hono<TenantEnv> {
   const pages = new Hono<AccountEnv>();
   pages.use(requireAccount(panel, 'client'));
   pages.get('/', (c) => c.redirect(`${c.get('tenantBase')}/services`));
-  for (const register of [clientServicePages, orderPages, profilePages]) register(pages, panel);
+  for (const register of [clientServicePages, orderPages, payPages, profilePages]) register(pages, panel);
   area.route('/', pages);
   return area;
 }

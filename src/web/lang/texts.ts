@@ -12,6 +12,7 @@ import type layout from './en/layout.json';
 import type menu from './en/menu.json';
 import type note from './en/note.json';
 import type operator from './en/operator.json';
+import type pay from './en/pay.json';
 import type parts from './en/parts.json';
 import type period from './en/period.json';
 import type script from './en/script.json';
@@ -28,6 +29,7 @@ export type TextKey =
   | Of<'menu', typeof menu>
   | Of<'note', typeof note>
   | Of<'operator', typeof operator>
+  | Of<'pay', typeof pay>
   | Of<'parts', typeof parts>
   | Of<'period', typeof period>
   | Of<'script', typeof script>

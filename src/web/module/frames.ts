@@ -7,6 +7,7 @@ import { Hono, type Context } from 'hono';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { Declaration } from '../../../sandbox/contract/declaration.ts';
+import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import { requirePermission } from '../../auth/permissions.ts';
 import type { SignedIn } from '../../auth/sessions.ts';
 import { sameText } from '../../auth/tokens.ts';
@@ -94,6 +95,7 @@ export function moduleFrames(panel: Panel): Hono<TenantEnv> {
   adminFrames(app, panel);
   serviceFrames(app, panel, 'admin', '/service');
   serviceFrames(app, panel, 'client', '/client');
+  payFrames(app, panel);
   app.all('*', nothingHere);
   return app;
 }
@@ -266,5 +268,43 @@ function serviceFrames(app: Hono<TenantEnv>, panel: Panel, area: 'admin' | 'clie
       account: caller(account, area),
     });
     return tellBridge(panel, c, owner(c, installation), response);
+  });
+}
+
+/** What a gateway shows a client who chose it, as it was kept a moment ago, else asked for anew. */
+function payFrames(app: Hono<TenantEnv>, panel: Panel): void {
+  const prefix = '/pay/:invoice/:instance';
+  const read = async (c: FrameContext, account: SignedIn) => {
+    const invoiceId = idFrom(c.req.param('invoice'));
+    const instanceId = idFrom(c.req.param('instance'));
+    const gateways = await panel.deps.gateways.offered(c.get('tenant').id);
+    const gateway = gateways.find((offered) => offered.instanceId === instanceId);
+    if (gateway === undefined) throw new HostError('NOT_FOUND', 'This way to pay is not offered any more.');
+    const installation = await installationOf(panel, c.get('tenant').id, gateway.installationId);
+    return { ids: { accountId: account.accountId, invoiceId, instanceId }, installation };
+  };
+
+  app.get(`${prefix}/page`, async (c) => {
+    const account = await accountFor(panel, c, 'client');
+    const { ids, installation } = await read(c, account);
+    const kept = panel.payPages.take(c.req.query('page') ?? '', ids, panel.deps.now());
+    const base = `${c.get('origin')}${c.get('tenantBase')}/invoices/${ids.invoiceId}`;
+    const response: ModuleResponse =
+      kept === undefined
+        ? await panel.deps.gateways.pay({
+            tenantId: c.get('tenant').id,
+            ...ids,
+            account: caller(account, 'client'),
+            returnUrl: `${base}/return/${ids.instanceId}`,
+            cancelUrl: `${base}/cancelled/${ids.instanceId}`,
+          })
+        : { kind: 'html', status: 200, html: kept };
+    const pages = `${c.get('tenantBase')}/m/pay/${ids.invoiceId}/${ids.instanceId}/`;
+    return showInFrame(panel, c, owner(c, installation), response, pages);
+  });
+
+  app.post(`${prefix}/leave`, async (c) => {
+    const account = await callerFor(panel, c, 'client');
+    return c.json({ allowed: await mayLeave(panel, c, (await read(c, account)).installation.id) });
   });
 }

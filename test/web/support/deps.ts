@@ -280,6 +280,21 @@ export function testDeps(
           : { ok: true, productId: seeded.productId };
       },
     },
+    gateways: {
+      offered: async () => [
+        {
+          instanceId: seeded.instanceId,
+          installationId: seeded.paymentInstallationId,
+          name: 'Cards, EUR',
+          manifest: { title: 'Stripe', icon: 'fab fa-stripe-s' },
+        },
+      ],
+      pay: async (input) => {
+        note('pay', input);
+        return state.answer;
+      },
+      returned: async (input) => note('returned', input),
+    },
     instances: {
       create: async (input) => {
         note('createInstance', input);

@@ -1,0 +1,32 @@
+/** Whether a module may send a person to an address: its host is compared, as for requests, with what was granted. */
+import type { CapabilityName } from '../../sandbox/contract/capabilities.ts';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { matchingPattern, parseTarget, type Target } from '../brokers/http/target.ts';
+import type { Installation } from './installations.ts';
+
+function hostsOf(installation: Installation, capability: CapabilityName): readonly string[] {
+  const granted = installation.grants[capability]?.['hosts'];
+  return Array.isArray(granted) ? granted.filter((host): host is string => typeof host === 'string') : [];
+}
+
+function targetOf(address: string): Target | undefined {
+  try {
+    return parseTarget(address);
+  } catch (error) {
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
+}
+
+/** @param by the capabilities whose hosts count */
+export function mayLeaveTo(
+  installation: Installation,
+  settings: Readonly<Record<string, unknown>>,
+  address: string,
+  by: readonly ('redirect' | 'http')[],
+): boolean {
+  const target = targetOf(address);
+  if (target === undefined) return false;
+  const patterns = by.flatMap((name) => hostsOf(installation, name));
+  return matchingPattern(target, patterns, settings) !== undefined;
+}
