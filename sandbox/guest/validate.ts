@@ -17,12 +17,17 @@ export type Validated<T> =
   | { status: 'success'; data: T; code: 200 }
   | { status: 'error'; message: Record<string, string[]>; errors: Record<string, string[]>; code: 422 };
 
+/** A key that is not there at all: valibot speaks of keys, people of fields. */
+function isMissing(issue: valibot.BaseIssue<unknown>): boolean {
+  return issue.type === 'object' && issue.received === 'undefined' && issue.path !== undefined;
+}
+
 /** Errors by field; a nested path is joined with dots, an error of the whole under '_'. */
 export function errorsByField(issues: readonly valibot.BaseIssue<unknown>[]): Record<string, string[]> {
   const errors: Record<string, string[]> = {};
   for (const issue of issues) {
     const field = valibot.getDotPath(issue) ?? '_';
-    (errors[field] ??= []).push(issue.message);
+    (errors[field] ??= []).push(isMissing(issue) ? 'This field is required.' : issue.message);
   }
   return errors;
 }
@@ -58,6 +63,9 @@ const toNumber = valibot.pipe(
   valibot.transform(Number),
 );
 
+const TRUE: readonly unknown[] = [true, 1, '1', 'true', 'on', 'yes'];
+const FALSE: readonly unknown[] = [false, 0, '', '0', 'false', 'off', 'no'];
+
 /** The guide's common patterns (contract A31). */
 export const rules = {
   text: (options: { min?: number; max?: number } = {}) => bounded(options.min ?? 1, options.max ?? 255),
@@ -68,15 +76,16 @@ export const rules = {
       valibot.minValue(options.min ?? Number.MIN_SAFE_INTEGER, `At least ${options.min ?? 0}.`),
       valibot.maxValue(options.max ?? Number.MAX_SAFE_INTEGER, `At most ${options.max ?? 0}.`),
     ),
+  /** Absent or empty is false, as a switch of a form that is off sends nothing. */
   boolean: () =>
     valibot.pipe(
       valibot.optional(valibot.union([valibot.boolean(), valibot.number(), trimmed]), false),
-      valibot.transform(
-        (value) =>
-          value === true ||
-          value === 1 ||
-          (typeof value === 'string' && ['1', 'true', 'on', 'yes'].includes(value.toLowerCase())),
+      valibot.transform((value) => (typeof value === 'string' ? value.toLowerCase() : value)),
+      valibot.check(
+        (value) => TRUE.includes(value) || FALSE.includes(value),
+        'Yes or no is expected: true, false, 1, 0, on or off.',
       ),
+      valibot.transform((value) => TRUE.includes(value)),
     ),
   oneOf: <const T extends readonly [string, ...string[]]>(values: T) =>
     valibot.pipe(trimmed, valibot.picklist(values, `One of ${values.join(', ')} is expected.`)),

@@ -113,7 +113,7 @@ describe('products', () => {
 });
 
 describe('service.list', () => {
-  it('brings along product and client, once each is read, and only if clients are granted (A28)', async () => {
+  it('brings along product and client, once each is read, and only if clients are granted (A28) [SM-10 PF-07]', async () => {
     const { a } = host();
     const product = await a.product('Reader', 'Ordered');
     const first = await a.order(product);

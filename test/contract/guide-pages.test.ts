@@ -318,7 +318,7 @@ describe('controllerClient_{tab}{Method}(request)', () => {
 });
 
 describe('views', () => {
-  it('are found by dotted names below views/, with the words of the reader’s language [UM-02 GS-31..GS-33]', async () => {
+  it('are found by dotted names below views/, with the words of the reader’s language [UM-02 HF-01 HF-02 GS-31..GS-33]', async () => {
     const html = htmlOf(await page('servers'));
     expect(html).toContain('<h1>Server Dashboard</h1>');
     expect(html).toContain('<p>Hello</p>');

@@ -1,6 +1,6 @@
 /**
- * `npm run contract`: each row of the module guide with the tests that show it or the recorded reason why we differ. Runs the tests whose
- * titles name rows, and only those. Ends with 1 while a row is open, a title names no row, or a named test failed or did not run.
+ * `npm run contract`: each row of the module guide with the tests that show it or the recorded reason why we differ. Runs the files in which
+ * a test's title names rows, whole: a test may build on the ones before it. Ends with 1 while a row is open, a title names no row, or a named test failed or did not run.
  *
  *     npm run contract                     every row
  *     npm run contract -- --list open      only rows that are open (or: shown, differs)
@@ -16,7 +16,6 @@ import {
   closingLine,
   idsNamed,
   joinRows,
-  NAMES_ROWS,
   type Ran,
   readDifferences,
   readRows,
@@ -58,7 +57,7 @@ function runTests(files: readonly string[]): Output {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-contract-'));
   try {
     const output = join(folder, 'report.json');
-    const args = ['run', ...files, '-t', NAMES_ROWS, '--reporter=json', `--outputFile=${output}`];
+    const args = ['run', ...files, '--reporter=json', `--outputFile=${output}`];
     spawnSync('vitest', args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
     if (!existsSync(output)) throw new Error('vitest gave no report');
     return v.parse(Output, JSON.parse(readFileSync(output, 'utf8')));

@@ -40,8 +40,6 @@ export interface Report {
 
 const ID = '[A-Z]{2,3}-[0-9]{2}';
 const NAMED = new RegExp(`\\[(${ID}(?:\\.\\.${ID})?(?: ${ID}(?:\\.\\.${ID})?)*)\\]`, 'g');
-/** What selects the tests that name rows, for vitest's -t. */
-export const NAMES_ROWS = `\\[${ID}`;
 
 /** A table with a heading, cell by cell. @throws Error if a line has more or fewer cells than the heading */
 export function readTable(text: string): string[][] {

@@ -74,7 +74,7 @@ function signed(body: string, secret: string): Record<string, string> {
 describe('instances of a payment module', () => {
   let one = '';
   let two = '';
-  test('each gets its own settings, made by getModuleData on the same object, and its own webhook address (A19)', async () => {
+  test('each gets its own settings, made by getModuleData on the same object, and its own webhook address (A19) [PY-01 PY-02 PY-05 PY-06 CP-06]', async () => {
     await host().publish(GATEWAY);
     ({ one, two } = await twoAccounts(host().a));
     const paths = [await host().a.hook(one), await host().a.hook(two)];
@@ -95,14 +95,14 @@ describe('instances of a payment module', () => {
     expect((await post(await host().a.hook(two), '{}', signed('{}', SECRET.two))).status).toBe(200);
   });
 
-  test('the signature is checked over the very bytes (PY-20)', async () => {
+  test('the signature is checked over the very bytes [PY-20 PY-23]', async () => {
     const body = '{ "ł": "\\u0142" ,"n":1.0}';
     expect((await post(await host().a.hook(one), body, signed(body, SECRET.one))).status).toBe(200);
     const other = JSON.stringify(JSON.parse(body));
     expect((await post(await host().a.hook(one), other, signed(body, SECRET.one))).status).toBe(400);
   });
 
-  test('secrets in module_data are handles', async () => {
+  test('secrets in module_data are handles [PY-03 PY-04]', async () => {
     const answer = await post(await host().a.hook(one), '{}', signed('{}', SECRET.one));
     const text = await answer.text();
     expect(text).toContain('bhs_');
@@ -162,7 +162,7 @@ describe('instances of a payment module', () => {
     expect(page.kind === 'html' && page.html).toContain(`ACCT ONE ${webhookUrl}`);
   });
 
-  test('apiWebhookGet answers a GET; a module without it has no such address (A18)', async () => {
+  test('apiWebhookGet answers a GET; a module without it has no such address (A18) [PY-21 WH-03]', async () => {
     const url = `http://127.0.0.1:4300${await host().a.hook(one)}`;
     const answer = await host().bulkhead.app.fetch(new Request(url));
     expect([answer.status, await answer.text()]).toEqual([200, 'ok']);
@@ -186,7 +186,7 @@ describe('instances of a payment module', () => {
   });
 });
 
-test('a module of any type takes deliveries at an address of its own (A20)', async () => {
+test('a module of any type takes deliveries at an address of its own (A20) [WH-01 WH-02 PY-22]', async () => {
   await host().publish(PLUGIN);
   await host().a.installed('Listener');
   const { hook_id: hookId } = await host().a.installation('Listener');

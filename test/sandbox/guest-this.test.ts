@@ -10,7 +10,7 @@ async function run(body: string): Promise<unknown> {
 }
 
 describe('instants', () => {
-  it('now() is a Date that can be counted on from, and says itself as the guide does (A30)', async () => {
+  it('now() is a Date that can be counted on from, and says itself as the guide does (A30) [HF-06]', async () => {
     expect(
       await run(`
         const now = this.now();
@@ -44,7 +44,7 @@ describe('instants', () => {
 });
 
 describe('numbers and texts', () => {
-  it('randomInt takes both bounds in and refuses what is no range (A30)', async () => {
+  it('randomInt takes both bounds in and refuses what is no range (A30) [HF-05]', async () => {
     expect(
       await run(`
         const drawn = new Set(Array.from({ length: 200 }, () => this.randomInt(1, 3)));
@@ -61,7 +61,7 @@ describe('numbers and texts', () => {
     ).toEqual([true, 20]);
   });
 
-  it('md5, stripTags, escapeHtml and versionCompare answer as PHP does (A30 A06)', async () => {
+  it('md5, stripTags, escapeHtml and versionCompare answer as PHP does (A30 A06) [HF-11 BM-16]', async () => {
     expect(
       await run(`const { md5, stripTags, escapeHtml, versionCompare } = bulkhead; return [
         md5('abc'), md5('zażółć'), stripTags('<b>a</b> & <script>x</script>b'), escapeHtml('<a href="x">\\'&</a>'),
@@ -98,7 +98,7 @@ describe('errors', () => {
 });
 
 describe('helpers that name a module', () => {
-  it('view_admin_module renders this module’s own view, with the merged data behind the given (A37)', async () => {
+  it('view_admin_module renders this module’s own view, with the merged data behind the given (A37) [HF-01 GAP-11]', async () => {
     expect(
       await value(
         moduleScript(
@@ -112,7 +112,7 @@ describe('helpers that name a module', () => {
   });
 
   it.each([`'Product', 'Other'`, `'Plugin', 'Probe'`])(
-    'view_admin_module and logModule refuse %s (A37)',
+    'view_admin_module and logModule refuse %s (A37) [HF-01 HF-03]',
     async (named) => {
       const notices: string[] = [];
       expect(
@@ -133,7 +133,7 @@ describe('helpers that name a module', () => {
     },
   );
 
-  it('logModule writes lines of every level, and of no other (A37)', async () => {
+  it('logModule writes lines of every level, and of no other (A37) [HF-03 GAP-12]', async () => {
     const lines: unknown[] = [];
     expect(
       await value(
@@ -158,7 +158,7 @@ describe('helpers that name a module', () => {
 });
 
 describe('measure', () => {
-  it('gives what fn gave and logs time and memory, also when fn throws (A30)', async () => {
+  it('gives what fn gave and logs time and memory, also when fn throws (A30) [TS-06 TS-10 TS-11]', async () => {
     const lines: Record<string, unknown>[] = [];
     const script = moduleScript(`async go() {
       let kept;
