@@ -73,6 +73,6 @@ describe.each([
       return tasks.length === 2 && tasks.every(({ status }) => status === 'completed');
     });
     expect(await call('runs')).toEqual(['before', 'after']);
-    await expect(call('fill')).rejects.toThrow(/DB_QUOTA/);
+    await expect(call('fill')).rejects.toThrow(/1 MB granted are full/);
   });
 });
