@@ -47,7 +47,7 @@ import { derivedRolePassword } from './database/modules/passwords.ts';
 import { deploymentIdentity, openDatabases, type OpenDatabases } from './database/open.ts';
 import { startPump } from './events/pump.ts';
 import { createSubscribers, type Subscribers } from './events/subscribers.ts';
-import { nextTurnAfter } from './events/turns.ts';
+import { nextTurnAfter, runHandlerAgain } from './events/turns.ts';
 import { createFlows, type Flows } from './flows/executor.ts';
 import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
 import type { JobTiming } from './jobs/limits.ts';
@@ -55,6 +55,8 @@ import { startLoop } from './jobs/loop.ts';
 import { createRunTask } from './jobs/run-task.ts';
 import { startWorker, type Worker } from './jobs/worker.ts';
 import { migrateQueue } from './jobs/graphile.ts';
+import { createScheduleCases } from './schedules/cases.ts';
+import { startTicks } from './schedules/tick.ts';
 import { openKeyring } from './secrets/master-key.ts';
 import { Vault } from './secrets/vault.ts';
 import { createApp } from './web/app.ts';
@@ -258,8 +260,9 @@ async function compose(
       });
       const rounds = billing.start();
       const pump = await startPump({ db, installations, subscribers }, sql, log);
+      const ticks = startTicks(db, log);
       const stop = async (): Promise<void> =>
-        void (await Promise.all([rounds.stop(), pump.stop(), worker.stop()]));
+        void (await Promise.all([rounds.stop(), pump.stop(), ticks.stop(), worker.stop()]));
       const whole = { stop };
       workers.add(whole);
       return whole;
@@ -381,6 +384,8 @@ function createPanel(parts: PanelParts): WebDeps {
     trustedProxies: options.trustedProxies ?? (options.env ?? process.env)['BULKHEAD_TRUSTED_PROXIES'] ?? '',
     auth,
     gateways: createGateways({ db, installations, invoker }),
+    schedules: createScheduleCases(db),
+    events: { runAgain: (deliveryId) => db.transaction().execute((trx) => runHandlerAgain(trx, deliveryId)) },
     instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
     billing: createBilling({ db, installations, invoker }),

@@ -34,6 +34,7 @@ const RULES: readonly Rule[] = [
     may: [
       /^src\/(brokers|secrets|database|jobs|billing)\//,
       /^src\/events\/emit\.ts$/,
+      /^src\/schedules\/store\.ts$/,
       /^sandbox\/contract\//,
       /^(?!src\/|sandbox\/)/,
     ],

@@ -82,6 +82,11 @@ export function parseManifest(json: unknown): Manifest {
   }
   const { permissions, $schema: _, ...manifest } = parsed.output;
   const asks = parsePermissions(withEventAsks(permissions, manifest.name, manifest.events), capabilities);
+  if (manifest.schedule.length > 0 && !asks.some((ask) => ask.capability === 'tasks'))
+    throw new HostError(
+      'BAD_INPUT',
+      'module.json: what is in schedule runs as a job; add "tasks" to permissions.',
+    );
   checkEventAsks(asks, manifest.name, manifest.events);
   checkSettingsReferences(
     asks,

@@ -70,7 +70,12 @@ export interface Tasks {
   cancel(uuid: string): Promise<boolean>;
   /** How far the running job is, in percent. */
   progress(percent: number, note?: string): void;
+  /** Ends what `this.schedule` began for a method. */
+  unschedule(method: string): Promise<void>;
 }
+
+/** `this.schedule` */
+export type Schedule = (wanted: OpInput<'tasks', 'schedule'>) => Promise<OpOutput<'tasks', 'schedule'>>;
 
 /** `this.smtp` */
 export interface Smtp {
@@ -89,6 +94,9 @@ function createTasks(env: Env): Tasks {
     get: (uuid) => env.call('tasks', 'get', { uuid }),
     cancel: async (uuid) => (await env.call('tasks', 'cancel', { uuid })).cancelled,
     progress: (percent, note = '') => env.notify('tasks', 'progress', { percent, note }),
+    unschedule: async (method) => {
+      await env.call('tasks', 'unschedule', { method });
+    },
   };
 }
 
@@ -183,6 +191,12 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
 
   get tasks(): Tasks {
     return this.#has('tasks') ? createTasks(this.#runtime.env) : (undefined as never);
+  }
+
+  /** Runs a method again and again: `{method, cron}` in the tenant's time zone, or `{method, every}` in seconds. */
+  get schedule(): Schedule {
+    const { env } = this.#runtime;
+    return this.#has('tasks') ? (wanted) => env.call('tasks', 'schedule', wanted) : (undefined as never);
   }
 
   get events(): Events {

@@ -48,6 +48,8 @@ export interface Scope {
   readonly grants: Grants;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly egressAllow: readonly { readonly cidr: string; readonly port: number }[];
+  /** Of the tenant. */
+  readonly timezone: string;
   /** Methods that the version's class has: what tasks may name. */
   readonly methods: ReadonlySet<string>;
   /** Events that the manifest declares, without the module's name in front. */

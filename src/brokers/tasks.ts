@@ -14,6 +14,9 @@ import type { Tables } from '../database/tables.ts';
 import { cancelTask } from '../jobs/control.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import type { NewTask } from '../jobs/queue.ts';
+import { lockPlaces } from '../jobs/places.ts';
+import type { Trx } from '../jobs/task.ts';
+import { firstRun, type NewSchedule, putSchedule, refuseTooMany } from '../schedules/store.ts';
 import { refuseUnstorable } from '../database/storable.ts';
 import type { Broker, Scope } from './broker.ts';
 import { createProgress } from './tasks-progress.ts';
@@ -44,7 +47,7 @@ function refuseMethod(scope: Scope, method: string): void {
   throw new HostError('NO_METHOD', `tasks: ${scope.moduleName} has no method "${method}"; ${hint}?`);
 }
 
-function refuseData({ params, tags }: AddInput): void {
+function refuseData({ params, tags }: Pick<AddInput, 'params' | 'tags'>): void {
   refuseUnstorable('tasks', [params, tags]);
   const sizeBytes = Buffer.byteLength(JSON.stringify(params));
   if (sizeBytes <= LIMITS.taskParamsBytes) return;
@@ -154,6 +157,53 @@ export function createTasksBroker({
     cancel: async (scope, { uuid }) => {
       await own(scope, uuid);
       return cancelTask(db, uuid, 'The task was cancelled by its module.');
+    },
+
+    schedule: async (scope, input, grant) => {
+      refuseMethod(scope, input.method);
+      refuseData(input);
+      refuseRate(scope, grant);
+      const times = { cron: input.cron ?? null, everyS: input.every ?? null };
+      const wanted: NewSchedule = {
+        ...times,
+        tenantId: scope.tenantId,
+        installationId: scope.installationId,
+        timezone: scope.timezone,
+        source: 'module',
+        method: input.method,
+        title: input.title,
+        params: input.params,
+        tags: input.tags,
+        tries: input.tries,
+        backoffS: input.backoff,
+        timeoutS: input.timeout,
+        maxExceptions: input.maxExceptions,
+      };
+      const at = new Date(now());
+      const put = async (trx: Trx) => {
+        await lockPlaces(trx, scope.installationId);
+        const made = await putSchedule(trx, wanted, at);
+        await refuseTooMany(trx, scope.installationId);
+        return made;
+      };
+      if (scope.purpose === 'lifecycle') {
+        // Its row is not there yet; its first run is known all the same.
+        const nextAt = firstRun(times, scope.timezone, at);
+        scope.afterSuccess(async (trx) => void (await put(trx)));
+        return { uuid: '', next_at: nextAt.toISOString() };
+      }
+      const { id, nextAt } = await db.transaction().execute(put);
+      return { uuid: id, next_at: nextAt.toISOString() };
+    },
+
+    unschedule: async (scope, { method }) => {
+      const { numDeletedRows } = await db
+        .deleteFrom('schedules')
+        .where('installation_id', '=', scope.installationId)
+        .where('source', '=', 'module')
+        .where('method', '=', method)
+        .executeTakeFirst();
+      return { removed: Number(numDeletedRows) };
     },
 
     progress: async (scope, note) => {

@@ -13,6 +13,7 @@ import { type InstallationNames, installationNames } from '../database/modules/n
 import type { RolePassword } from '../database/modules/passwords.ts';
 import { type FlowDefinition, type FlowState, StepEnd } from '../flows/executor.ts';
 import { lockPlaces, promote } from '../jobs/places.ts';
+import { syncSchedules } from '../schedules/store.ts';
 import { judgeLifecycle } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import type { Invoker } from './invoke.ts';
@@ -118,10 +119,12 @@ function enableFlow(deps: LifecycleDeps): FlowDefinition {
             calls: [onModule('activate')],
             judge: judgeLifecycle,
           });
-          const told = tellOfModule('ModuleActivated', await deps.installations.get(installationId));
+          const installation = await deps.installations.get(installationId);
+          const told = tellOfModule('ModuleActivated', installation);
           return changing(deps, installationId, { status: 'active', status_reason: null }, [
             ...deferred,
             told,
+            (trx) => syncSchedules(trx, installation, installation.version),
           ]);
         },
       },
@@ -159,8 +162,10 @@ function updateFlow(deps: LifecycleDeps): FlowDefinition {
             // A pause was for the version that ran before: the one that was there when the update began, not one that came meanwhile.
             ...(before.pausedReason === null ? {} : { paused_at: null, paused_reason: null }),
           };
-          const told = tellOfUpdate(before, await deps.versions.get(toVersionId), fromVersion);
-          const end = changing(deps, installationId, change, [...deferred, told]);
+          const version = await deps.versions.get(toVersionId);
+          const told = tellOfUpdate(before, version, fromVersion);
+          const sync: Deferred = (trx) => syncSchedules(trx, before, version);
+          const end = changing(deps, installationId, change, [...deferred, told, sync]);
           const write = async (trx: Transaction<Tables>): Promise<void> => {
             // It may have been revoked while it waited for its turn.
             await refuseRevoked(trx, toVersionId);

@@ -50,6 +50,7 @@ export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
     grants: installation.grants,
     settings: settingsOf(installation, input.instance),
     egressAllow: installation.tenant.egressAllow,
+    timezone: installation.tenant.timezone,
     methods: installation.version.methods,
     emits: installation.version.manifest.events.emits,
     serviceId: input.serviceId,

@@ -1,7 +1,7 @@
 /**
  * When a schedule is due. Cron is read by the tenant's clock. Where that clock jumps: what falls into the skipped hour runs once, right
  * after it; what falls into the repeated hour runs once, in its first pass, if it names hours, and in both if it repeats every hour
- * (docs/decisions/0009-schedules.md).
+ * (docs/decisions/0010-schedules.md).
  */
 import { Cron } from 'croner';
 

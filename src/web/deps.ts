@@ -29,6 +29,8 @@ export interface WebDeps {
   readonly catalog: Catalog;
   readonly instances: InstanceCases;
   readonly gateways: Gateways;
+  readonly schedules: ScheduleCases;
+  readonly events: EventCases;
   readonly billing: Billing;
   readonly jobs: Jobs;
   readonly modules: ModuleCalls;
@@ -41,6 +43,18 @@ export interface WebDeps {
     error: unknown,
     context: { readonly id: string; readonly method: string; readonly path: string },
   ): void;
+}
+
+export interface ScheduleCases {
+  /** @throws CONFLICT while a run waits or runs, NOT_FOUND */
+  runNow(scheduleId: string): Promise<void>;
+  pause(scheduleId: string): Promise<void>;
+  resume(scheduleId: string): Promise<void>;
+}
+
+export interface EventCases {
+  /** Runs a module's handler of an event once more, as a new task. */
+  runAgain(deliveryId: string): Promise<void>;
 }
 
 /** Errors by field, ready to stand under the fields; the key '' is for the whole form. */

@@ -85,6 +85,7 @@ export class ModulesFixture {
       instanceId: null,
       versionId: randomUUID(),
       publisher: 'test-house',
+      timezone: 'UTC',
       moduleType: 'Plugin',
       moduleName: 'Tested',
       schemaName: options.installed === false ? null : installation.names.schema,

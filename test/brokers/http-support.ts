@@ -40,6 +40,7 @@ export function testScope(changes: Partial<Scope> = {}): TestScope {
     instanceId: null,
     versionId: 'v1',
     publisher: 'test-house',
+    timezone: 'UTC',
     moduleType: 'Plugin',
     moduleName: 'Test',
     schemaName: null,

@@ -27,6 +27,7 @@ export function scopeOf(
     installationId,
     versionId,
     publisher: 'test-house',
+    timezone: 'UTC',
     moduleType: 'Plugin',
     moduleName: 'Fixture',
     schemaName: null,

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { capability } from '../capability.ts';
 import { LIMITS } from '../limits.ts';
 import { notification, op } from '../op.ts';
+import { hasOneTime, ScheduleTimes } from '../schedule.ts';
 
 export const TASK_STATUSES = [
   'queued',
@@ -82,6 +83,23 @@ export const tasks = capability({
       'Cancels one of its own tasks; a running one is interrupted.',
       v.object({ uuid: v.pipe(v.string(), v.uuid()) }),
       v.object({ cancelled: v.boolean() }),
+    ),
+    schedule: op(
+      'Runs a method again and again: by cron in the tenant’s time zone, or every so many seconds. Asking again for the same method, params and tags changes its times.',
+      v.pipe(
+        v.object({
+          ...v.omit(TaskRequest, ['instance', 'delay', 'run_at']).entries,
+          title: v.optional(v.pipe(v.string(), v.maxLength(200)), ''),
+          ...ScheduleTimes,
+        }),
+        v.check((schedule) => hasOneTime(schedule), 'either cron or every is expected'),
+      ),
+      v.object({ uuid: v.string(), next_at: v.string() }),
+    ),
+    unschedule: op(
+      'Ends what its code scheduled for a method; what module.json schedules stays.',
+      v.object({ method: TaskRequest.entries.method }),
+      v.object({ removed: v.number() }),
     ),
     progress: notification(
       'Says how far the running job is.',

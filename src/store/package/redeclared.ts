@@ -26,6 +26,8 @@ export const INHERITED: ReadonlySet<string> = new Set([
   'db',
   'http',
   'tasks',
+  'events',
+  'schedule',
   'step',
   'view',
   'cache',

@@ -361,6 +361,12 @@ export function testDeps(
         return { versionId: seeded.versionId };
       },
     },
+    schedules: {
+      runNow: async (id) => note('runNow', id),
+      pause: async (id) => note('pause', id),
+      resume: async (id) => note('resume', id),
+    },
+    events: { runAgain: async (id) => note('runAgain', id) },
     tenants: {
       create: async (input) => {
         note('createTenant', input);
