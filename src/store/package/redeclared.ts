@@ -18,6 +18,8 @@ export const INHERITED: ReadonlySet<string> = new Set([
   'product_data',
   'service_uuid',
   'service_data',
+  'instance',
+  'webhook_url',
   'tenant',
   'locale',
   'task_uuid',
