@@ -10,6 +10,7 @@ import { LOG_LEVELS } from '../sandbox/contract/capabilities/logs.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
+import { createRefundCallbacks } from './billing/gateway-refunds.ts';
 import { createBilling } from './billing/orders.ts';
 import { createBillingRounds, type BillingRounds } from './billing/rounds.ts';
 import { runTaskAgain } from './billing/task-again.ts';
@@ -52,6 +53,7 @@ import { createFlows, type Flows } from './flows/executor.ts';
 import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
 import type { JobTiming } from './jobs/limits.ts';
 import { startLoop } from './jobs/loop.ts';
+import type { OnFinished } from './jobs/execute.ts';
 import { createRunTask } from './jobs/run-task.ts';
 import { startWorker, type Worker } from './jobs/worker.ts';
 import { migrateQueue } from './jobs/graphile.ts';
@@ -253,7 +255,10 @@ async function compose(
         endpoint,
         db,
         runTask: createRunTask({ db, installations, invoker }),
-        onFinished: createServiceCallbacks({ db, installations, invoker }),
+        onFinished: bothCallbacks(
+          createServiceCallbacks({ db, installations, invoker }),
+          createRefundCallbacks({ db, installations }),
+        ),
         onRun: (task) => nextTurnAfter(db, task),
         log: (level, message) => log(level, message),
         ...how,
@@ -351,6 +356,11 @@ function logSink(recorder: Recorder): LogSink {
 function assetBaseAt(publicUrl: string): (installation: Installation) => string {
   const base = new URL(publicUrl).pathname.replace(/\/$/, '');
   return (installation) => `${base}/m/${installation.version.id}/assets/`;
+}
+
+/** A task is one of a service or a refund's, so at most one of the two has something to write. */
+function bothCallbacks(first: OnFinished, second: OnFinished): OnFinished {
+  return async (task, finished) => (await first(task, finished)) ?? second(task, finished);
 }
 
 /** Webhooks come to one place for all tenants: the unguessable part says whose they are. */

@@ -13,6 +13,11 @@ export const kinds: Readonly<Record<string, Kind>> = {
   Notification: notification,
 };
 
+/** Of a type's methods those that only the host queues. */
+export function hostJobsOf(type: string): NonNullable<Kind['hostJobs']> {
+  return (Object.hasOwn(kinds, type) ? kinds[type]?.hostJobs : undefined) ?? {};
+}
+
 /** Whether modules of a type have instances: sets of settings, each with secrets and a webhook address of its own. */
 export function hasInstances(type: string): boolean {
   return Object.hasOwn(kinds, type) && kinds[type]?.instances === true;

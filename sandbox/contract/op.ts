@@ -72,6 +72,10 @@ export interface Kind<T extends string = string, M extends Methods = Methods> {
   readonly doc: string;
   /** True where a tenant may have several sets of settings, each with secrets and a webhook address of its own. */
   readonly instances: boolean;
+  /** Methods that the host alone queues as jobs, with the arguments each gets out of the task's params. */
+  readonly hostJobs?: Readonly<
+    Record<string, (params: Readonly<Record<string, unknown>>) => readonly unknown[]>
+  >;
   readonly methods: M;
   readonly families: readonly MethodFamily[];
 }

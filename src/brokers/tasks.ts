@@ -8,6 +8,7 @@ import type { Kysely } from 'kysely';
 import type { Grant, OpArgument } from '../../sandbox/contract/capabilities.ts';
 import { isHostCalled } from '../../sandbox/contract/kinds.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { hostJobsOf } from '../../sandbox/contract/kinds.ts';
 import { nearest } from '../../sandbox/contract/grant.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Tables } from '../database/tables.ts';
@@ -35,7 +36,7 @@ type AddInput = OpArgument<'tasks', 'add'>;
 const MAX_DELAY_S = 31_536_000;
 
 function refuseMethod(scope: Scope, method: string): void {
-  if (isHostCalled(method)) {
+  if (isHostCalled(method) || Object.hasOwn(hostJobsOf(scope.moduleType), method)) {
     throw new HostError(
       'BAD_INPUT',
       `tasks: "${method}" is called by the host only and cannot be queued; name a method of your own, for example "syncJob".`,

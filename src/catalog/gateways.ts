@@ -8,6 +8,7 @@ import { refusal } from '../../sandbox/contract/grant.ts';
 import { hostInWords } from '../../sandbox/contract/host-pattern.ts';
 import type { ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { InvoiceView } from '../../sandbox/contract/kinds/payment.ts';
+import { canRefund, refundThroughGateway } from '../billing/gateway-refunds.ts';
 import { readInvoiceView } from '../billing/invoice-view.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Gateways, OfferedGateway } from '../web/deps.ts';
@@ -34,6 +35,8 @@ export function createGateways(deps: GatewayDeps): Gateways {
     offered: (tenantId) => offered(deps.db, tenantId),
     pay: (input) => pay(deps, input),
     returned: (input) => returned(deps, input),
+    canRefund: (instanceId) => canRefund(deps, instanceId),
+    refund: (input) => refundThroughGateway(deps, input),
   };
 }
 

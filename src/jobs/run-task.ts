@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
+import { hostJobsOf } from '../../sandbox/contract/kinds.ts';
 import { valueOf } from '../catalog/answers.ts';
 import type { Installations } from '../catalog/installations.ts';
 import { InvocationFailed, type Invoker } from '../catalog/invoke.ts';
@@ -62,7 +63,7 @@ async function runTask(
     serviceId: task.serviceId,
     instanceId: task.instanceId,
     task: { id: task.id, attempt },
-    calls: [...prepared.calls, onModule(task.method, task.params)],
+    calls: [...prepared.calls, onModule(task.method, ...argumentsOf(task, version.type))],
     wallMs: task.timeoutS * 1_000,
     signal,
   });
@@ -73,6 +74,12 @@ async function runTask(
     cpuUs: usage.cpuUs,
     wallMs: usage.wallMs,
   };
+}
+
+/** A module's own jobs get their params as they are; those of the host what their kind says. */
+function argumentsOf(task: Task, type: string): readonly unknown[] {
+  const jobs = hostJobsOf(type);
+  return Object.hasOwn(jobs, task.method) ? (jobs[task.method]?.(task.params) ?? []) : [task.params];
 }
 
 interface Prepared {

@@ -224,6 +224,19 @@ export interface Gateways {
     returnUrl: string;
     cancelUrl: string;
   }): Promise<ModuleResponse>;
+  /** Whether the module that a payment came through can give money back. */
+  canRefund(instanceId: string): Promise<boolean>;
+  /**
+   * Notes a refund and queues the module's refund(); the task's page shows how it goes.
+   * @throws NOT_FOUND, BAD_INPUT beyond what is left of the payment, CONFLICT for a gateway that cannot
+   */
+  refund(input: {
+    tenantId: string;
+    paymentId: string;
+    amountMinor: number;
+    reason: string;
+    accountId: string;
+  }): Promise<{ refundId: string; taskId: string }>;
   /** The client is back: the module looks at its gateway. What `query` says proves nothing. */
   returned(input: {
     tenantId: string;

@@ -297,6 +297,81 @@ describe('a delivery that is not Stripe’s', () => {
   });
 });
 
+describe('a refund', () => {
+  const refundOf = async (amountMinor: number, of: number) => {
+    const { a } = host();
+    const invoice = await newInvoice(a, of);
+    await press(await checkout(invoice), 'pay');
+    await paid(invoice);
+    const paymentId = (await paymentsOf(a, invoice))[0]?.id ?? '';
+    const begin = () =>
+      a.panel.gateways.refund({
+        tenantId: a.id,
+        paymentId,
+        amountMinor,
+        reason: 'asked',
+        accountId: a.adminId,
+      });
+    return { invoice, paymentId, begin };
+  };
+  const ended = (refundId: string) =>
+    until('the refund to end', async () => {
+      const row = await host()
+        .a.panel.db.selectFrom('refunds')
+        .selectAll()
+        .where('id', '=', refundId)
+        .executeTakeFirstOrThrow();
+      return row.status !== 'pending' && row;
+    });
+  const refundsAtStripe = async (): Promise<number> => (await cloud.control.effects('refund.created')).length;
+  const match = { path: '/v1/refunds', method: 'POST' };
+
+  test('goes back through the account it came by, in part, and never more than is left [PY-29]', async () => {
+    const before = await refundsAtStripe();
+    const { invoice, begin } = await refundOf(600, 1_000);
+    const { refundId } = await begin();
+    expect(await ended(refundId)).toMatchObject({ status: 'done', method: 'gateway', amount_minor: 600 });
+    expect((await ended(refundId)).transaction_id).toMatch(/^re_/);
+    expect(await refusal(begin)).toMatch(/^BAD_INPUT/);
+    expect(await invoiceRow(host().a, invoice)).toMatchObject({ refunded_minor: 600 });
+    expect(await refundsAtStripe()).toBe(before + 1);
+  });
+
+  test('two at once for the whole amount send it once', async () => {
+    const before = await refundsAtStripe();
+    const { begin } = await refundOf(1_500, 1_500);
+    const both = await Promise.allSettled([begin(), begin()]);
+    const begun = both.flatMap((one) => (one.status === 'fulfilled' ? [one.value.refundId] : []));
+    expect(begun).toHaveLength(1);
+    expect(await ended(begun[0] ?? '')).toMatchObject({ status: 'done' });
+    expect(await refundsAtStripe()).toBe(before + 1);
+  });
+
+  test('that Stripe refuses has failed, and what it took may be given back again', async () => {
+    const { begin, paymentId } = await refundOf(700, 700);
+    await cloud.control.addFault({ match, kind: 'status', status: 402 });
+    expect(await ended((await begin()).refundId)).toMatchObject({ status: 'failed' });
+    const { refunded_minor: refunded } = await host()
+      .a.panel.db.selectFrom('payments')
+      .select('refunded_minor')
+      .where('id', '=', paymentId)
+      .executeTakeFirstOrThrow();
+    expect(refunded).toBe(0);
+    expect(await ended((await begin()).refundId)).toMatchObject({ status: 'done' });
+  });
+
+  test('whose answer is lost is in doubt; when a person lets it go on it has been sent once', async () => {
+    const before = await refundsAtStripe();
+    const { begin } = await refundOf(800, 800);
+    await cloud.control.addFault({ match, kind: 'drop', when: 'after' });
+    const { refundId, taskId } = await begin();
+    expect(await ended(refundId)).toMatchObject({ status: 'in_doubt', finished_at: null });
+    await host().a.panel.jobs.retry(taskId, host().a.adminId);
+    await until('the refund to be done', async () => (await ended(refundId)).status === 'done');
+    expect(await refundsAtStripe()).toBe(before + 1);
+  });
+});
+
 describe('where Stripe may send a client', () => {
   test('is checkout.stripe.com and the domain of its settings, and nowhere else', async () => {
     const invoice = await newInvoice(host().a, 8_000);

@@ -42,6 +42,7 @@ export const payment = kind({
   type: 'Payment',
   doc: 'Takes money for invoices: forms, redirects, webhooks, refunds.',
   instances: true,
+  hostJobs: { refund: ({ transaction_id: transaction, amount }) => [transaction, amount] },
   families: [],
   methods: {
     ...moduleMethods,

@@ -294,6 +294,11 @@ export function testDeps(
         return state.answer;
       },
       returned: async (input) => note('returned', input),
+      canRefund: async () => true,
+      refund: async (input) => {
+        note('refund', input);
+        return { refundId: seeded.instanceId, taskId: seeded.taskId };
+      },
     },
     instances: {
       create: async (input) => {
