@@ -50,6 +50,14 @@ const COMMANDS = new Map<string, Command>([
       cloud.webhooks.policy = webhookPolicyShape(wanted, 'webhooks');
     },
   ],
+  [
+    'add-webhook',
+    (cloud, fields) => {
+      const added = cloud.webhooks.addEndpoint(cloud.firstAccount, fields['url'] ?? '', ['*']);
+      if (typeof added === 'string') throw new ShapeError(added);
+    },
+  ],
+  ['remove-webhook', (cloud, fields) => void cloud.webhooks.removeEndpoint(fields['endpoint'] ?? '', null)],
   ['release-webhooks', (cloud) => void cloud.webhooks.release()],
   ['resend-webhook', (cloud, fields) => void cloud.webhooks.resend(fields['event'] ?? '')],
   ['reset', (cloud) => cloud.reset()],

@@ -133,6 +133,7 @@ function webhookSection(cloud: Cloud): Html {
     html`<option value="${value}" ${value === chosen ? html`selected` : ''}>${label}</option>`;
   return html`<section aria-labelledby="webhooks">
     <h2 id="webhooks">Webhooks</h2>
+    ${endpointPart(cloud)}
     ${table('Deliveries', ['Event', 'To', 'State', 'Attempts', 'Last answer', ''], rows)}
     <form method="post" action="/_page">
       ${hidden(cloud, { do: 'webhook-policy' })}
@@ -162,6 +163,29 @@ function webhookSection(cloud: Cloud): Html {
     </form>
     ${policy.hold ? button(cloud, { do: 'release-webhooks' }, 'Send what is held back') : ''}
   </section>`;
+}
+
+/** Where the payment gateway tells of payments: the address comes from the panel, the secret goes into it. */
+function endpointPart(cloud: Cloud): Html {
+  const rows = cloud.webhooks.endpoints.map(({ id, url, secret }) => [
+    url,
+    html`<code>${secret}</code>`,
+    button(cloud, { do: 'remove-webhook', endpoint: id }, 'Remove'),
+  ]);
+  return html`${table('Endpoints of the payment gateway', ['Address', 'Signing secret', ''], rows)}
+    <form method="post" action="/_page">
+      ${hidden(cloud, { do: 'add-webhook' })}
+      <label
+        >Address
+        <input
+          name="url"
+          type="url"
+          size="60"
+          placeholder="the webhook address that the panel shows"
+          required
+      /></label>
+      <button>Add endpoint</button>
+    </form>`;
 }
 
 function messageSection(cloud: Cloud): Html {

@@ -125,3 +125,14 @@ test.each(['', 'constructor', 'explode'])('a button called %j does not exist', a
   const body = new URLSearchParams({ token: cloud.controlToken, do: name });
   expect((await fetch(`${cloud.cloud}/_page`, { method: 'POST', body })).status).toBe(404);
 });
+
+test('a webhook address is added and removed, and its secret is shown', async () => {
+  const url = 'http://127.0.0.1:4300/hooks/abc';
+  expect(await pressButton('Add endpoint', { url })).toBe(303);
+  const { text } = await page();
+  expect(text).toContain(url);
+  expect(text).toMatch(/whsec_[A-Za-z0-9_-]{16,}/);
+  expect(await pressButton('Add endpoint', { url: 'https://elsewhere.example/' })).toBe(422);
+  expect(await pressButton('Remove')).toBe(303);
+  expect((await page()).text).not.toContain(url);
+});

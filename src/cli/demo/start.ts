@@ -64,7 +64,8 @@ export async function startDemo(
 
 /** The fake cloud's own ports again, so that settings saved earlier still lead to it; any others if those are taken. */
 async function startCloud(state: DemoState, more: Partial<FakeCloudOptions>): Promise<FakeCloud> {
-  const options = { ...more, cloudToken: state.cloud.token, controlToken: state.cloud.controlToken };
+  const { token: cloudToken, controlToken, stripeKey, slackToken, smtpPassword } = state.cloud;
+  const options = { ...more, cloudToken, controlToken, stripeKeys: [stripeKey], slackToken, smtpPassword };
   try {
     return await spawnFakeCloud({ ...options, port: state.cloud.port, smtpPort: state.cloud.smtpPort });
   } catch {
@@ -99,7 +100,12 @@ function announce({ server, cloud, state }: Demo): void {
     '  Operator',
     `            ${server.url}/operator    ${state.operator.email}   ${state.operator.password}`,
     '  Fake cloud (what the modules provision; break it on purpose there)',
-    `            ${cloud.cloud}    API key for the VPS Hosting module: ${state.cloud.token}`,
+    `            ${cloud.cloud}`,
+    `    VPS Hosting   API address ${cloud.cloud}   key ${state.cloud.token}`,
+    `    Stripe        API and payment page ${cloud.cloud}   secret key ${state.cloud.stripeKey}`,
+    `                  (its webhook: add the address that the panel shows on the fake cloud's page, and save the secret that it shows)`,
+    `    Slack         webhook ${cloud.slack}`,
+    `    Email         server 127.0.0.1, port ${cloud.smtp.port}, no encryption   user ${cloud.smtp.username}   password ${cloud.smtp.password}`,
     '',
     '  Ctrl-C stops everything.',
     '',

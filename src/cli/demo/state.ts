@@ -9,11 +9,24 @@ import * as v from 'valibot';
 import { generateKeyPair } from '../../store/package/keys.ts';
 
 const Login = v.object({ email: v.string(), password: v.string() });
+function secretKey(prefix: string): string {
+  return prefix + randomBytes(18).toString('base64url');
+}
+
 const State = v.object({
   operator: Login,
   tenants: v.array(v.object({ slug: v.string(), name: v.string(), admin: Login, client: Login })),
   publisherKeyPem: v.string(),
-  cloud: v.object({ port: v.number(), smtpPort: v.number(), token: v.string(), controlToken: v.string() }),
+  cloud: v.object({
+    port: v.number(),
+    smtpPort: v.number(),
+    token: v.string(),
+    controlToken: v.string(),
+    /** Absent in the file of an earlier version. */
+    stripeKey: v.optional(v.string(), () => secretKey('sk_test_')),
+    slackToken: v.optional(v.string(), () => secretKey('T')),
+    smtpPassword: v.optional(v.string(), () => secretKey('')),
+  }),
 });
 export type DemoState = v.InferOutput<typeof State>;
 
@@ -40,7 +53,10 @@ function fresh(): DemoState {
       port: 0,
       smtpPort: 0,
       token: `dop_v1_${randomBytes(24).toString('hex')}`,
-      controlToken: randomBytes(18).toString('base64url'),
+      controlToken: secretKey(''),
+      stripeKey: secretKey('sk_test_'),
+      slackToken: secretKey('T'),
+      smtpPassword: secretKey(''),
     },
   };
 }
