@@ -11,6 +11,7 @@ import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
 import { createRefundCallbacks } from './billing/gateway-refunds.ts';
+import { createInvoicing } from './billing/invoicing.ts';
 import { createBilling } from './billing/orders.ts';
 import { createBillingRounds, type BillingRounds } from './billing/rounds.ts';
 import { runTaskAgain } from './billing/task-again.ts';
@@ -399,6 +400,7 @@ function createPanel(parts: PanelParts): WebDeps {
     instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
     billing: createBilling({ db, installations, invoker }),
+    invoicing: createInvoicing(db),
     jobs: {
       retry: (taskId) => runTaskAgain(db, taskId, (trx) => retryTask(trx, taskId)),
       cancel: async (taskId) => {

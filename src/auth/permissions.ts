@@ -11,6 +11,8 @@ export const PANEL_PERMISSIONS = {
   'clients.manage': 'See and create clients.',
   'services.view': 'See services and their timelines.',
   'services.manage': 'Suspend, resume, change and end services.',
+  'billing.view': 'See invoices, payments and credit.',
+  'billing.manage': 'Book payments, refund, give credit, cancel invoices, and change how billing works.',
   'tasks.view': 'See background tasks.',
   'tasks.manage': 'Retry, cancel and resume tasks.',
   'logs.view': 'Read logs.',

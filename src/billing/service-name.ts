@@ -13,6 +13,10 @@ export interface NameContext {
   readonly country: string;
 }
 
+/** One of each, for the form that asks for a pattern. */
+export const MACRO_EXAMPLES =
+  '{YEAR} {MONTH} {DAY} {HOUR} {MINUTE} {SECOND} {TIMESTAMP} {RAND:4} {RSTR:8} {COUNTRY} {6:abc123}';
+
 const MOST_RANDOM = 32;
 const DIGITS = '0123456789';
 const LETTERS_AND_DIGITS = 'abcdefghijklmnopqrstuvwxyz0123456789';

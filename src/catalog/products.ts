@@ -1,6 +1,8 @@
 /** Products of a module: the form from its typed fields (or its own page), its defaults and its checks, all by the module's own methods. */
 import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
 import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { isPeriod, type Period } from '../billing/periods.ts';
 import { storable } from '../database/storable.ts';
 import type { Catalog, FormResult, ProductForm } from '../web/deps.ts';
 import { readSaved, valueOf, type Saved } from './answers.ts';
@@ -109,6 +111,8 @@ async function writeProduct(
     description: input.description,
     active: input.active,
     data: v.parse(Json, storable(data)),
+    pay_first: input.payFirst ?? null,
+    service_name: input.serviceName ?? '',
   };
   return deps.db.transaction().execute(async (trx) => {
     const product =
@@ -141,20 +145,7 @@ async function writeProduct(
   });
 }
 
-export const PERIODS = [
-  'one-time',
-  'hourly',
-  'daily',
-  'weekly',
-  'biweekly',
-  'monthly',
-  'quarterly',
-  'semiannually',
-  'annually',
-  'biennially',
-  'triennially',
-] as const;
-
-function periodOf(text: string): (typeof PERIODS)[number] {
-  return v.parse(v.picklist(PERIODS), text);
+function periodOf(text: string): Period {
+  if (!isPeriod(text)) throw new HostError('BAD_INPUT', `"${text}" is no billing period.`);
+  return text;
 }

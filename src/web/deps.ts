@@ -13,6 +13,7 @@ import type { ModuleRequest, ModuleResponse } from '../../sandbox/contract/invoc
 import type { Field } from '../../sandbox/contract/kinds/module.ts';
 import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
 import type { Auth } from '../auth/auth.ts';
+import type { BillingSettings } from '../billing/settings.ts';
 import type { Tables } from '../database/tables.ts';
 
 export interface WebDeps {
@@ -32,6 +33,7 @@ export interface WebDeps {
   readonly schedules: ScheduleCases;
   readonly events: EventCases;
   readonly billing: Billing;
+  readonly invoicing: Invoicing;
   readonly jobs: Jobs;
   readonly modules: ModuleCalls;
   readonly packages: Packages;
@@ -194,6 +196,10 @@ export interface Catalog {
     active: boolean;
     data: Readonly<Record<string, unknown>>;
     prices: readonly { period: string; setupMinor: number; amountMinor: number }[];
+    /** Whether an order waits for its payment; null: as the tenant's setting says. */
+    payFirst?: boolean | null;
+    /** The name of its services, with macros (billing/service-name.ts); empty: the product's own. */
+    serviceName?: string;
     accountId: string;
   }): Promise<FormResult<{ productId: string }>>;
 }
@@ -302,6 +308,52 @@ export interface Billing {
     accountId: string | null;
     productId?: string;
   }): Promise<{ message: string }>;
+}
+
+interface OfInvoice {
+  readonly tenantId: string;
+  readonly invoiceId: string;
+  readonly accountId: string;
+}
+
+/** Invoices, credit and refunds, as people deal with them. All of it @throws NOT_FOUND for another tenant's, CONFLICT, BAD_INPUT. */
+export interface Invoicing {
+  settings(tenantId: string): Promise<BillingSettings>;
+  saveSettings(tenantId: string, settings: BillingSettings): Promise<void>;
+  /** One by hand. `dueAt` null: the tenant's days from now. */
+  create(input: {
+    tenantId: string;
+    clientId: string;
+    items: readonly { description: string; amountMinor: number }[];
+    dueAt: Date | null;
+  }): Promise<{ invoiceId: string }>;
+  /** Money that came in elsewhere. The same reference twice is booked once. */
+  bookByHand(input: OfInvoice & { amountMinor: number; reference: string }): Promise<{ booked: boolean }>;
+  useCredit(input: OfInvoice): Promise<void>;
+  /** What was paid of it becomes credit; an order that waits for it is cancelled too. */
+  cancel(input: OfInvoice): Promise<void>;
+  setDueDate(input: OfInvoice & { dueAt: Date }): Promise<void>;
+  /** Less than nothing takes away. */
+  giveCredit(input: {
+    tenantId: string;
+    clientId: string;
+    amountMinor: number;
+    note: string;
+    accountId: string;
+  }): Promise<void>;
+  /** A person sent the money back. */
+  refundByHand(input: {
+    tenantId: string;
+    paymentId: string;
+    amountMinor: number;
+    reason: string;
+    accountId: string;
+  }): Promise<void>;
+  /** A refund in doubt: a person looked whether it arrived. */
+  settleRefund(input: { tenantId: string; refundId: string; arrived: boolean }): Promise<void>;
+  /** At the end of what is paid; an order that waits for its payment at once. @returns when */
+  cancelService(input: { tenantId: string; serviceId: string; actor: 'client' | 'admin' }): Promise<Date>;
+  keepService(input: { tenantId: string; serviceId: string }): Promise<void>;
 }
 
 export interface Jobs {

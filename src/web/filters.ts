@@ -7,6 +7,9 @@ const TONES: Readonly<Record<string, string>> = {
   active: 'green',
   completed: 'green',
   published: 'green',
+  paid: 'green',
+  unpaid: 'yellow',
+  overdue: 'red',
   done: 'green',
   low: 'green',
   processing: 'azure',
@@ -213,6 +216,14 @@ export const filters: Readonly<Record<string, Filter>> = {
     return date === undefined
       ? ''
       : new Intl.DateTimeFormat(dateFormats(page), { dateStyle: 'full', timeZone }).format(date);
+  }),
+  /** `at | date_only: timezone` → '22 Nov 2026'. */
+  date_only: text((page, value, timezone) => {
+    const date = toDate(value);
+    const timeZone = typeof timezone === 'string' ? timezone : 'UTC';
+    return date === undefined
+      ? ''
+      : new Intl.DateTimeFormat(dateFormats(page), { dateStyle: 'medium', timeZone }).format(date);
   }),
   money: text((page, value, currency) =>
     money(toNumber(value), typeof currency === 'string' ? currency : 'USD', page.formats),

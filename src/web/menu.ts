@@ -30,6 +30,7 @@ const ADMIN: readonly Item[] = [
   { title: 'menu.dashboard', path: '', icon: 'fas fa-gauge' },
   { title: 'menu.services', path: '/services', icon: 'fas fa-server', permission: 'services.view' },
   { title: 'menu.clients', path: '/clients', icon: 'fas fa-users', permission: 'clients.manage' },
+  { title: 'menu.invoices', path: '/invoices', icon: 'fas fa-file-invoice', permission: 'billing.view' },
   { title: 'menu.products', path: '/products', icon: 'fas fa-box-open', permission: 'products.manage' },
   { title: 'menu.modules', path: '/modules', icon: 'fas fa-puzzle-piece', permission: 'modules.view' },
   { title: 'menu.store', path: '/store', icon: 'fas fa-store', permission: 'modules.manage' },
@@ -39,7 +40,10 @@ const ADMIN: readonly Item[] = [
 ];
 
 /** Pages that stand elsewhere in the address and belong to an entry all the same. */
-const ALSO: Readonly<Record<string, readonly string[]>> = { '/modules': ['/installations'] };
+const ALSO: Readonly<Record<string, readonly string[]>> = {
+  '/modules': ['/installations'],
+  '/invoices': ['/billing'],
+};
 
 function isActive(path: string, base: string, item: string): boolean {
   const full = base + item;
@@ -148,6 +152,7 @@ export function clientMenu(t: Translate, base: string, path: string): MenuEntry[
   });
   return [
     entry('menu.my_services', '/services', 'fas fa-server'),
+    entry('menu.invoices', '/invoices', 'fas fa-file-invoice'),
     entry('menu.order', '/order', 'fas fa-cart-shopping'),
     entry('menu.profile', '/profile', 'fas fa-user'),
   ];

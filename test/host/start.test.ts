@@ -2,6 +2,7 @@
  * `bulkhead start` as a person knows it: what it says, that it answers, that Ctrl-C and kill -9 leave no process, and that the next
  * start has everything that was there before.
  */
+import { randomUUID } from 'node:crypto';
 import { chownSync, existsSync, readdirSync, statSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
@@ -153,6 +154,7 @@ describe('the demo', { timeout: PATIENCE_MS }, () => {
     const client = await signedIn('/t/acme');
     const ordered = await client.post(`/t/acme/order/${productId}`, {
       period: 'monthly',
+      token: randomUUID(),
       f_hostname: 'web.example.com',
       f_image_id: 'ubuntu-20.04',
     });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { InvocationFailed } from '../../src/catalog/invoke.ts';
@@ -281,6 +282,7 @@ describe('a client', () => {
     const { seeded, db } = panel();
     const form = {
       period: 'monthly',
+      token: randomUUID(),
       f_region: 'ams3',
       f_size: 's-1',
       clientId: seeded.otherClientId,
@@ -288,11 +290,16 @@ describe('a client', () => {
     };
     expect((await visitor.post(`/t/acme/order/${seeded.productId}`, form)).status).toBe(303);
     expect(lastCall('order')).toMatchObject({
+      token: form.token,
       clientId: seeded.clientId,
       accountId: seeded.clientId,
       period: 'monthly',
       data: { region: 'ams3' },
     });
+    const { token: _left, ...tokenless } = form;
+    const without = await visitor.post(`/t/acme/order/${seeded.productId}`, tokenless);
+    expect(without.status).toBe(422);
+    expect(await without.text()).toContain('send it again');
     const unpriced = await db
       .selectFrom('products')
       .select('id')
@@ -312,7 +319,7 @@ describe('a client', () => {
         { cpuUs: 0, entries: 0, calls: 0, wallMs: 0 },
       );
     };
-    const form = { period: 'monthly', f_region: 'ams3', f_size: 's-1' };
+    const form = { period: 'monthly', token: randomUUID(), f_region: 'ams3', f_size: 's-1' };
     Object.assign(deps.billing, { order: fail });
     const refused = await visitor.post(`/t/acme/order/${seeded.productId}`, form);
     Object.assign(deps.billing, { orderForm: fail });

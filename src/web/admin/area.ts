@@ -6,10 +6,13 @@ import type { Panel } from '../panel.ts';
 import { profilePages } from '../profile.ts';
 import { requireAccount } from '../session.ts';
 import { signInPages } from '../sign-in-pages.ts';
+import { billingSettingsPages } from './billing-settings.ts';
+import { clientBillingPages } from './client-billing.ts';
 import { clientsPages } from './clients.ts';
 import { consentPages } from './consent.ts';
 import { dashboardPage } from './dashboard.ts';
 import { instancePages } from './instances.ts';
+import { invoicePages } from './invoices.ts';
 import { logsPage } from './logs.ts';
 import { moduleWebPages } from './module-web.ts';
 import { modulePages } from './module.ts';
@@ -41,6 +44,9 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     servicesPage,
     servicePages,
     clientsPages,
+    clientBillingPages,
+    invoicePages,
+    billingSettingsPages,
     productPages,
     modulesPage,
     modulePages,

@@ -134,6 +134,7 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
       client,
       seesServices,
       mayOrder: may(c, 'services.manage'),
+      seesBilling: may(c, 'billing.view'),
       services,
     });
   });

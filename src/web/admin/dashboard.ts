@@ -14,6 +14,8 @@ const Counts = v.object({
   active_services: v.number(),
   clients: v.number(),
   waiting: v.number(),
+  received_minor: v.number(),
+  open_minor: v.number(),
 });
 
 async function counts(panel: Panel, tenantId: string): Promise<v.InferOutput<typeof Counts>> {
@@ -24,7 +26,9 @@ async function counts(panel: Panel, tenantId: string): Promise<v.InferOutput<typ
       (select count(*)::int from services where tenant_id = ${tenantId}) as services,
       (select count(*)::int from services where tenant_id = ${tenantId} and status = 'active') as active_services,
       (select count(*)::int from accounts where tenant_id = ${tenantId} and kind = 'client') as clients,
-      (select count(*)::int from tasks where tenant_id = ${tenantId} and status in ('queued', 'pending', 'processing')) as waiting
+      (select count(*)::int from tasks where tenant_id = ${tenantId} and status in ('queued', 'pending', 'processing')) as waiting,
+      (select coalesce(sum(amount_minor - refunded_minor), 0)::float8 from payments where tenant_id = ${tenantId} and created_at > now() - interval '30 days') as received_minor,
+      (select coalesce(sum(total_minor - paid_minor), 0)::float8 from invoices where tenant_id = ${tenantId} and status in ('unpaid', 'overdue')) as open_minor
   `.execute(panel.deps.db);
   return v.parse(Counts, rows[0]);
 }
@@ -78,6 +82,7 @@ export function dashboardPage(app: AccountApp, panel: Panel): void {
       services: may(c, 'services.view'),
       clients: may(c, 'clients.manage'),
       tasks: may(c, 'tasks.view'),
+      billing: may(c, 'billing.view'),
       logs: may(c, 'logs.view'),
     };
     const [numbers, usage, chart, tasks, changes] = await Promise.all([

@@ -2,6 +2,8 @@
 import { sql } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { PERIODS } from '../../billing/periods.ts';
+import { MACRO_EXAMPLES } from '../../billing/service-name.ts';
 import { installationChoices } from '../choices.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
@@ -20,19 +22,6 @@ import { installationOf, need, type InstallationRow } from '../need.ts';
 import { withNote } from '../notes.ts';
 import { accountPage, type Panel } from '../panel.ts';
 
-const PERIODS = [
-  'one-time',
-  'hourly',
-  'daily',
-  'weekly',
-  'biweekly',
-  'monthly',
-  'quarterly',
-  'semiannually',
-  'annually',
-  'biennially',
-  'triennially',
-] as const;
 /** What most products are sold by: shown at once, the others behind "More periods". */
 const COMMON_PERIODS: ReadonlySet<string> = new Set(['monthly', 'annually', 'one-time']);
 const ProductForm = v.object({
@@ -47,6 +36,8 @@ const ProductForm = v.object({
     '',
   ),
   active: v.optional(v.string()),
+  service_name: v.optional(v.pipe(v.string(), v.trim(), v.maxLength(200, 'Use at most 200 characters.')), ''),
+  pay_first: v.optional(v.picklist(['', 'yes', 'no']), ''),
 });
 interface PriceRow {
   readonly period: string;
@@ -143,6 +134,14 @@ interface Existing {
   readonly name: string;
   readonly description: string;
   readonly active: boolean;
+  readonly pay_first: boolean | null;
+  readonly service_name: string;
+}
+
+function shownProduct(existing: Existing | null) {
+  if (existing === null) return { name: '', description: '', active: true, pay_first: '', service_name: '' };
+  const payFirst = existing.pay_first;
+  return { ...existing, pay_first: payFirst === null ? '' : payFirst ? 'yes' : 'no' };
 }
 
 async function formPage(
@@ -177,9 +176,10 @@ async function formPage(
     action: existing === null ? `products/new?module=${installation.id}` : `products/${existing.id}`,
     product:
       refused === undefined
-        ? (existing ?? { name: '', description: '', active: true })
+        ? shownProduct(existing)
         : { ...refused.raw, active: refused.raw['active'] === 'on' },
     installation,
+    macros: MACRO_EXAMPLES,
     form: isHtml ? undefined : { ...form, values: { ...form.values, ...refused?.values } },
     frame: isHtml
       ? `${c.get('tenantBase')}/m/${installation.id}/product/${existing?.id ?? 'new'}`
@@ -205,7 +205,8 @@ async function save(
   const values = form.kind === 'html' ? frameData(raw) : typedValues(form.fields, raw);
   const head = v.safeParse(ProductForm, { ...raw });
   const { prices, errors } = readPrices(raw, tenant.currency);
-  if (!head.success) errors['name'] = [head.issues[0].message];
+  for (const issue of head.success ? [] : head.issues)
+    (errors[v.getDotPath(issue) ?? ''] ??= []).push(issue.message);
   if (!head.success || Object.keys(errors).length > 0)
     return formPage(panel, c, installation, existing, { errors, raw, values });
   try {
@@ -218,6 +219,8 @@ async function save(
       active: head.output.active === 'on',
       data: values,
       prices,
+      payFirst: head.output.pay_first === '' ? null : head.output.pay_first === 'yes',
+      serviceName: head.output.service_name,
       accountId: c.get('account').accountId,
     });
     if (result.ok)

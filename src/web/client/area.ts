@@ -5,6 +5,7 @@ import type { Panel } from '../panel.ts';
 import { profilePages } from '../profile.ts';
 import { requireAccount } from '../session.ts';
 import { signInPages } from '../sign-in-pages.ts';
+import { clientInvoicePages } from './invoices.ts';
 import { orderPages } from './order.ts';
 import { payPages } from './pay.ts';
 import { clientServicePages } from './services.ts';
@@ -23,7 +24,8 @@ export function clientArea(panel: Panel): Hono<TenantEnv> {
   const pages = new Hono<AccountEnv>();
   pages.use(requireAccount(panel, 'client'));
   pages.get('/', (c) => c.redirect(`${c.get('tenantBase')}/services`));
-  for (const register of [clientServicePages, orderPages, payPages, profilePages]) register(pages, panel);
+  for (const register of [clientServicePages, orderPages, clientInvoicePages, payPages, profilePages])
+    register(pages, panel);
   area.route('/', pages);
   return area;
 }

@@ -1,4 +1,5 @@
 /** Ordering: what is on sale, and the order form of one product. */
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
@@ -32,7 +33,10 @@ function onSale(panel: Panel, tenantId: string) {
   );
 }
 
-const OrderForm = v.looseObject({ period: v.pipe(v.string(), v.minLength(1, 'Choose a period.')) });
+const OrderForm = v.looseObject({
+  period: v.pipe(v.string(), v.minLength(1, 'Choose a period.')),
+  token: v.pipe(v.string(), v.uuid()),
+});
 
 export function orderPages(app: AccountApp, panel: Panel): void {
   const { billing, db } = panel.deps;
@@ -72,6 +76,8 @@ export function orderPages(app: AccountApp, panel: Panel): void {
       product,
       form: shown,
       prices,
+      // The same form sent twice is one order.
+      token: randomUUID(),
       errors: refused?.errors ?? {},
     };
     return accountPage(panel, c, 'client/order-form', data, refused === undefined ? 200 : 422);
@@ -84,7 +90,13 @@ export function orderPages(app: AccountApp, panel: Panel): void {
     const { fields } = await billing.orderForm(product.id);
     const values = typedValues(fields, raw);
     const form = v.safeParse(OrderForm, { ...raw });
-    if (!form.success) return page(c, { errors: { period: ['Choose a period.'] }, values });
+    if (!form.success) {
+      const errors =
+        v.flatten(form.issues).nested?.period === undefined
+          ? { '': [c.get('t')('billing.open_form_anew')] }
+          : { period: ['Choose a period.'] };
+      return page(c, { errors, values });
+    }
     const { accountId } = c.get('account');
     try {
       const result = await billing.order({
@@ -93,9 +105,15 @@ export function orderPages(app: AccountApp, panel: Panel): void {
         period: form.output.period,
         data: values,
         accountId,
+        token: form.output.token,
       });
       if (!result.ok) return await page(c, { errors: result.errors, values });
-      return c.redirect(withNote(`${c.get('tenantBase')}/services/${result.serviceId}`, 'ordered'), 303);
+      const base = c.get('tenantBase');
+      const next =
+        result.invoiceId === null
+          ? withNote(`${base}/services/${result.serviceId}`, 'ordered')
+          : withNote(`${base}/invoices/${result.invoiceId}`, 'order-to-pay');
+      return c.redirect(next, 303);
     } catch (error) {
       if (error instanceof InvocationFailed)
         return page(c, { errors: { '': [c.get('t')('client.module_failed')] }, values });

@@ -8,6 +8,7 @@ import { WEB_LIMITS } from '../limits.ts';
 import type { TextKey } from '../lang/texts.ts';
 import { liveStream } from '../live.ts';
 import { runs } from '../need.ts';
+import { withNote } from '../notes.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
 
 function services(panel: Panel, c: AccountContext) {
@@ -15,6 +16,7 @@ function services(panel: Panel, c: AccountContext) {
     .selectFrom('services')
     .innerJoin('products', 'products.id', 'services.product_id')
     .innerJoin('installations', 'installations.id', 'services.installation_id')
+    .leftJoin('invoices as order_invoice', 'order_invoice.id', 'services.order_invoice_id')
     .innerJoin('module_versions', 'module_versions.id', 'installations.version_id')
     .select([
       'services.id',
@@ -25,6 +27,11 @@ function services(panel: Panel, c: AccountContext) {
       'services.amount_minor',
       'services.currency',
       'services.created_at',
+      'services.order_invoice_id',
+      'services.activated_at',
+      'services.billed_until',
+      'services.cancel_at',
+      'order_invoice.status as order_status',
       'products.name as product',
       'installations.status as module_status',
       'installations.version_id',
@@ -60,16 +67,31 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
   app.get('/services/:id/-/events', async (c) => {
     const { id } = await serviceOf(panel, c);
     return liveStream(c, async () => {
-      const { status, module_status, version_id } = await services(panel, c)
+      const { status, module_status, version_id, order_status } = await services(panel, c)
         .where('services.id', '=', id)
         .executeTakeFirstOrThrow();
-      return [status, module_status, version_id].join(' ');
+      return [status, module_status, version_id, order_status].join(' ');
     });
   });
 
   app.get('/services/:id/-/state', async (c) => {
     const service = await serviceOf(panel, c);
     return fragment(panel, c, 'parts/client-service', shownService(c, service, c.req.query('tab')));
+  });
+
+  app.post('/services/:id/-/cancel', async (c) => {
+    const { id } = await serviceOf(panel, c);
+    await panel.deps.invoicing.cancelService({
+      tenantId: c.get('tenant').id,
+      serviceId: id,
+      actor: 'client',
+    });
+    return c.redirect(withNote(`${c.get('tenantBase')}/services/${id}`, 'service-cancelled'), 303);
+  });
+  app.post('/services/:id/-/keep', async (c) => {
+    const { id } = await serviceOf(panel, c);
+    await panel.deps.invoicing.keepService({ tenantId: c.get('tenant').id, serviceId: id });
+    return c.redirect(withNote(`${c.get('tenantBase')}/services/${id}`, 'service-kept'), 303);
   });
 
   app.get('/services/:id/:tab?', async (c) => {
@@ -114,5 +136,19 @@ function shownService(
     frames: `${c.get('tenantBase')}/m/client/${service.id}`,
     home,
     waiting: waiting === undefined ? undefined : c.get('t')(waiting),
+    ...billOf(c, service),
+  };
+}
+
+/** What a client may decide about the service's money: pay the order, end the service, or keep it after all. */
+function billOf(c: AccountContext, service: Awaited<ReturnType<typeof serviceOf>>) {
+  const unpaid = service.order_status === 'unpaid' || service.order_status === 'overdue';
+  const waits = service.status === 'pending' && service.activated_at === null && unpaid;
+  const runs = service.status === 'active' || service.status === 'suspended';
+  return {
+    payHref: waits ? `${c.get('tenantBase')}/invoices/${service.order_invoice_id}` : undefined,
+    mayCancel: (runs && service.cancel_at === null) || waits,
+    isOrder: waits,
+    mayKeep: runs && service.cancel_at !== null,
   };
 }

@@ -7,6 +7,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import * as v from 'valibot';
 import { FIRST_LANGUAGE, LANGUAGES, type Lang } from './languages.ts';
 import type admin from './en/admin.json';
+import type billing from './en/billing.json';
 import type client from './en/client.json';
 import type layout from './en/layout.json';
 import type menu from './en/menu.json';
@@ -24,6 +25,7 @@ type Of<Area extends string, Texts> = `${Area}.${keyof Texts & string}`;
 /** One line an area. */
 export type TextKey =
   | Of<'admin', typeof admin>
+  | Of<'billing', typeof billing>
   | Of<'client', typeof client>
   | Of<'layout', typeof layout>
   | Of<'menu', typeof menu>

@@ -16,6 +16,7 @@
       if (found !== null) handler(found, event);
     });
 
+  on('click', '[data-print]', () => window.print());
   on('click', '[data-back]', () => {
     if (history.length > 1) history.back();
     else location.assign('/');

@@ -22,6 +22,8 @@ export interface Story {
   readonly serviceId: string;
   readonly taskId: string;
   readonly failedTaskId: string;
+  readonly invoiceId: string;
+  readonly paidInvoiceId: string;
 }
 
 /** Settings that lead the VPS module to the demo's cloud, and let it look often. */
@@ -85,7 +87,31 @@ export async function tellStory(demo: Demo, tenant: Tenant): Promise<Story> {
     serviceId,
     taskId: first?.id ?? '',
     failedTaskId,
+    ...(await tellOfMoney(tenant)),
   };
+}
+
+/** One invoice waits, one is paid with too much and given back in part. */
+async function tellOfMoney(tenant: Tenant): Promise<Pick<Story, 'invoiceId' | 'paidInvoiceId'>> {
+  const { db, invoicing } = tenant.panel;
+  const [first, second] = await db
+    .selectFrom('invoices')
+    .select(['id', 'total_minor'])
+    .where('tenant_id', '=', tenant.id)
+    .orderBy('number')
+    .execute();
+  if (first === undefined || second === undefined) throw new Error('two services have run and were billed');
+  const by = { tenantId: tenant.id, accountId: tenant.adminId };
+  const amountMinor = second.total_minor + 250;
+  await invoicing.bookByHand({ ...by, invoiceId: second.id, amountMinor, reference: 'Transfer 4211/2026' });
+  const { id: paymentId } = await db
+    .selectFrom('payments')
+    .select('id')
+    .where('invoice_id', '=', second.id)
+    .executeTakeFirstOrThrow();
+  await invoicing.refundByHand({ ...by, paymentId, amountMinor: 300, reason: 'An hour of downtime' });
+  await invoicing.giveCredit({ ...by, clientId: tenant.clientId, amountMinor: 400, note: 'Welcome' });
+  return { invoiceId: first.id, paidInvoiceId: second.id };
 }
 
 async function product(

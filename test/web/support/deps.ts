@@ -7,6 +7,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import type { Field } from '../../../sandbox/contract/kinds/module.ts';
 import type { ConsentLine, WebDeps } from '../../../src/web/deps.ts';
+import { readBillingSettings } from '../../../src/billing/settings.ts';
 import type { Tables } from '../../../src/database/tables.ts';
 import type { Seeded } from './seed.ts';
 
@@ -340,6 +341,29 @@ export function testDeps(
         note('serviceAction', input);
         return { message: 'Queued.' };
       },
+    },
+    invoicing: {
+      settings: async (tenantId) => readBillingSettings(db, tenantId),
+      saveSettings: async (tenantId, settings) => note('saveBillingSettings', { tenantId, settings }),
+      create: async (input) => {
+        note('createInvoice', input);
+        return { invoiceId: seeded.tenantId };
+      },
+      bookByHand: async (input) => {
+        note('bookByHand', input);
+        return { booked: true };
+      },
+      useCredit: async (input) => note('useCredit', input),
+      cancel: async (input) => note('cancelInvoice', input),
+      setDueDate: async (input) => note('setDueDate', input),
+      giveCredit: async (input) => note('giveCredit', input),
+      refundByHand: async (input) => note('refundByHand', input),
+      settleRefund: async (input) => note('settleRefund', input),
+      cancelService: async (input) => {
+        note('cancelService', input);
+        return new Date(options.now());
+      },
+      keepService: async (input) => note('keepService', input),
     },
     jobs: {
       retry: async (id) => note('retry', id),
