@@ -126,11 +126,22 @@ async function modulePage(deps: CatalogDeps, moduleId: string): Promise<StorePag
     fingerprint: publisher.fingerprint,
     pinnedAt: publisher.pinned_at,
     author: manifest.author,
+    email: manifest.email,
     website: manifest.website,
+    logo: await logoOf(deps, newest.version),
     versions: versions.sort((a, b) => semver.rcompare(a.version, b.version)),
     lines: consentLines(manifest.asks, {}, new Map()),
     warnings: declaration.warnings,
   };
+}
+
+const ASSETS = 'views/assets/';
+
+/** The manifest names the logo by its path in the module; only a file below views/assets/ has an address. */
+async function logoOf({ versions }: CatalogDeps, { id, manifest }: Version): Promise<string> {
+  if (manifest.logo?.startsWith(ASSETS) !== true) return '';
+  const path = manifest.logo.slice(ASSETS.length);
+  return (await versions.contents(id)).assets.has(path) ? path : '';
 }
 
 async function install(

@@ -92,7 +92,10 @@ export interface StorePage extends StoreEntry {
   readonly fingerprint: string;
   readonly pinnedAt: Date;
   readonly author: string;
+  readonly email: string;
   readonly website: string;
+  /** The module's picture, by its path below views/assets/; empty if it ships none. */
+  readonly logo: string;
   readonly versions: readonly {
     readonly id: string;
     readonly version: string;

@@ -43,6 +43,7 @@ export function storePages(app: AccountApp, panel: Panel): void {
       title: module.title,
       crumb: { href: `${c.get('tenantBase')}/admin/store`, title: c.get('t')('menu.store') },
       module,
+      logo: module.logo === '' ? '' : `${panel.site.base}/m/${module.versionId}/assets/${module.logo}`,
       groups: groupLines(module.lines),
       installationId: installed.get(module.moduleId),
     });

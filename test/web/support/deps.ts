@@ -232,7 +232,9 @@ export function testDeps(
         fingerprint: 'SHA256:9f:31:0c:7e:aa:58:12:bd:44:70:6e:1b',
         pinnedAt: new Date(options.now() - 9e8),
         author: 'Acme Labs',
+        email: 'hello@acme.test',
         website: 'https://acme.test',
+        logo: '',
         lines: LINES,
         warnings: [],
         versions: [
