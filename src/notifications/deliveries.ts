@@ -1,0 +1,205 @@
+/**
+ * Deliveries: one send() of one sender to one recipient, run by the queue like any other job, so that it is tried again, bounded, and
+ * cannot hold up others. The row keeps exactly what the sender was given and what became of it.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Kysely } from 'kysely';
+import * as v from 'valibot';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import type { Tables } from '../database/tables.ts';
+import type { OnFinished, RunTask } from '../jobs/execute.ts';
+import { enqueueTask } from '../jobs/queue.ts';
+import { inTransaction, type Db, type Trx } from '../jobs/task.ts';
+import type { Vault } from '../secrets/vault.ts';
+import { isCategory, type Category, type Level } from './categories.ts';
+import { NOTIFICATION_LIMITS } from './limits.ts';
+import { checkPayload, type SendPayload } from './message.ts';
+import { readSenders, type Sender } from './rules.ts';
+
+export interface NewDelivery {
+  readonly tenantId: string;
+  readonly sender: Sender;
+  readonly payload: SendPayload;
+  readonly category: Category | null;
+  readonly event?: string | null;
+  readonly level: Level;
+  readonly accountId?: string | null;
+  /** The installation that asked for it. */
+  readonly sourceId?: string | null;
+  /** Equal ones are sent once. */
+  readonly onceKey?: string | null;
+  readonly resentOf?: string | null;
+}
+
+/** The name of what sends, in a task. */
+const SEND = 'send';
+
+/**
+ * Queues a delivery in the caller's transaction. One that cannot be sent as it is (no valid recipient) is written down as failed.
+ * @returns its id; null if the same one was queued before
+ */
+export async function queueDelivery(db: Db, delivery: NewDelivery): Promise<string | null> {
+  const { sender } = delivery;
+  const refused = refusalOf(delivery);
+  const id = randomUUID();
+  return inTransaction(db, async (trx) => {
+    const row = await insertDelivery(trx, id, delivery, refused);
+    if (row === undefined) return null;
+    if (refused !== undefined) return id;
+    const task = await enqueueTask(trx, {
+      installationId: sender.installationId,
+      instanceId: sender.instanceId,
+      method: SEND,
+      params: { ...checkPayload(sender.channel, delivery.payload) },
+      tags: ['notification', `delivery:${id}`],
+      tries: NOTIFICATION_LIMITS.tries,
+      maxExceptions: NOTIFICATION_LIMITS.tries,
+      backoffS: NOTIFICATION_LIMITS.backoffS,
+      timeoutS: NOTIFICATION_LIMITS.sendTimeoutS,
+    });
+    await trx.updateTable('deliveries').set({ task_id: task.id }).where('id', '=', id).execute();
+    return id;
+  });
+}
+
+function refusalOf({ sender, payload }: NewDelivery): HostError | undefined {
+  try {
+    checkPayload(sender.channel, payload);
+    return undefined;
+  } catch (error) {
+    if (error instanceof HostError) return error;
+    throw error;
+  }
+}
+
+async function insertDelivery(
+  trx: Trx,
+  id: string,
+  delivery: NewDelivery,
+  refused: HostError | undefined,
+): Promise<{ id: string } | undefined> {
+  const { sender, payload } = delivery;
+  return trx
+    .insertInto('deliveries')
+    .values({
+      id,
+      tenant_id: delivery.tenantId,
+      instance_id: sender.instanceId,
+      sender: sender.name,
+      channel: sender.channel,
+      category: delivery.category,
+      event: delivery.event ?? null,
+      level: delivery.level,
+      account_id: delivery.accountId ?? null,
+      source_id: delivery.sourceId ?? null,
+      recipient: payload.to.slice(0, NOTIFICATION_LIMITS.recipientCharacters),
+      subject: payload.subject.slice(0, NOTIFICATION_LIMITS.subjectCharacters),
+      payload: { ...payload },
+      once_key: delivery.onceKey ?? null,
+      resent_of: delivery.resentOf ?? null,
+      ...(refused === undefined
+        ? {}
+        : { status: 'failed', error_code: '422', error_message: refused.message, finished_at: new Date() }),
+    })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'once_key']).doNothing())
+    .returning('id')
+    .executeTakeFirst();
+}
+
+const Answer = v.looseObject({
+  status: v.optional(v.unknown()),
+  success: v.optional(v.unknown()),
+  code: v.optional(v.union([v.number(), v.string()])),
+  retry: v.optional(v.unknown()),
+});
+
+/** An answer that says: this message is wrong. Another try would end the same. */
+function isFinal(code: unknown): boolean {
+  const number = Number(code);
+  return number >= 400 && number < 500 && number !== 408 && number !== 429;
+}
+
+/**
+ * The guide's send() returns its errors, also those that pass (a mail server that is busy). Of a delivery such an answer is tried again,
+ * unless its code says that the message itself is wrong or the sender says `retry: false`.
+ */
+export function retryingSends(run: RunTask): RunTask {
+  return async (task, how) => {
+    const outcome = await run(task, how);
+    if (outcome.kind !== 'returned' || task.method !== SEND || task.instanceId === null) return outcome;
+    const answer = v.safeParse(Answer, outcome.value);
+    if (!answer.success || answer.output.retry !== undefined || isFinal(answer.output.code)) return outcome;
+    return { ...outcome, value: { ...answer.output, retry: true } };
+  };
+}
+
+/** Writes down what became of a delivery, in the transaction that ends its task. */
+export function createDeliveryEnd(deps: { readonly vault: Pick<Vault, 'open'> }): OnFinished {
+  return async (task, finished) => {
+    if (task.method !== SEND || task.instanceId === null) return undefined;
+    const { instanceId } = task;
+    const { redactor } = await deps.vault.open({ installationId: task.installationId, instanceId });
+    const sent = finished.status === 'completed';
+    const answer = v.safeParse(Answer, task.result);
+    const code = answer.success ? answer.output.code : undefined;
+    // The sender's own words: it may repeat what a server said, and that what it was sent.
+    const message = redactor
+      .text(finished.error?.message ?? '')
+      .slice(0, NOTIFICATION_LIMITS.errorCharacters);
+    return async (trx) => {
+      await trx
+        .updateTable('deliveries')
+        .set({
+          status: sent ? 'sent' : 'failed',
+          attempts: task.attempts,
+          error_code: sent ? null : String(code ?? finished.error?.code ?? 'MODULE_ERROR').slice(0, 40),
+          error_message: sent ? null : message,
+          finished_at: new Date(),
+        })
+        .where('task_id', '=', task.id)
+        .where('tenant_id', '=', task.tenantId)
+        .execute();
+    };
+  };
+}
+
+const StoredPayload = v.looseObject({
+  to: v.string(),
+  subject: v.string(),
+  title: v.string(),
+  message: v.string(),
+  text_mini: v.string(),
+  module: v.string(),
+  type: v.picklist(['info', 'success', 'warning', 'error']),
+});
+
+/**
+ * Sends the same once more, as a delivery of its own.
+ * @throws HostError NOT_FOUND; CONFLICT while it waits, or when its sender is gone
+ */
+export async function resend(db: Kysely<Tables>, tenantId: string, deliveryId: string): Promise<string> {
+  const row = await db
+    .selectFrom('deliveries')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', deliveryId)
+    .executeTakeFirst();
+  if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such delivery.');
+  if (row.status === 'queued') throw new HostError('CONFLICT', 'It waits to be sent already.');
+  const sender = (await readSenders(db, tenantId)).find(({ instanceId }) => instanceId === row.instance_id);
+  if (sender === undefined)
+    throw new HostError('CONFLICT', `${row.sender} is switched off or gone. Switch it on, then send again.`);
+  const id = await queueDelivery(db, {
+    tenantId,
+    sender,
+    payload: v.parse(StoredPayload, row.payload),
+    category: isCategory(row.category) ? row.category : null,
+    event: row.event,
+    level: row.level,
+    accountId: row.account_id,
+    sourceId: row.source_id,
+    resentOf: row.id,
+  });
+  if (id === null) throw new HostError('INTERNAL', 'A delivery without a key was taken for a known one.');
+  return id;
+}
