@@ -27,6 +27,7 @@ import { createLogsBroker, type LogSink } from './brokers/logs.ts';
 import { createProductsBroker } from './brokers/products.ts';
 import { createSecretsBroker } from './brokers/secrets.ts';
 import { createServiceBroker } from './brokers/service.ts';
+import { createMailBroker, createNotifyBroker } from './brokers/messages.ts';
 import { createSmtpBroker } from './brokers/smtp.ts';
 import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
@@ -52,14 +53,16 @@ import { createSubscribers, type Subscribers } from './events/subscribers.ts';
 import { nextTurnAfter, runHandlerAgain } from './events/turns.ts';
 import { createFlows, type Flows } from './flows/executor.ts';
 import { cancelTask, markStepDone, resumeTask, retryTask } from './jobs/control.ts';
+import { allOf } from './jobs/execute.ts';
 import type { JobTiming } from './jobs/limits.ts';
 import { startLoop } from './jobs/loop.ts';
-import type { OnFinished } from './jobs/execute.ts';
 import { createRunTask } from './jobs/run-task.ts';
 import { startWorker, type Worker } from './jobs/worker.ts';
 import { migrateQueue } from './jobs/graphile.ts';
 import { createScheduleCases } from './schedules/cases.ts';
 import { startTicks } from './schedules/tick.ts';
+import { createDeliveryEnd, retryingSends } from './notifications/deliveries.ts';
+import { mailPerson, tellCategory } from './notifications/notifications.ts';
 import { openKeyring } from './secrets/master-key.ts';
 import { Vault } from './secrets/vault.ts';
 import { createApp } from './web/app.ts';
@@ -255,11 +258,12 @@ async function compose(
       const worker = await startWorker({
         endpoint,
         db,
-        runTask: createRunTask({ db, installations, invoker }),
-        onFinished: bothCallbacks(
+        runTask: retryingSends(createRunTask({ db, installations, invoker })),
+        onFinished: allOf([
           createServiceCallbacks({ db, installations, invoker }),
           createRefundCallbacks({ db, installations }),
-        ),
+          createDeliveryEnd({ vault }),
+        ]),
         onRun: (task) => nextTurnAfter(db, task),
         log: (level, message) => log(level, message),
         ...how,
@@ -311,6 +315,8 @@ function createBrokers({
       name: ehloName(publicUrl),
       ...(resolve === undefined ? {} : { resolve }),
     }),
+    mail: createMailBroker({ db, tellers: { mailPerson, tellCategory } }),
+    notify: createNotifyBroker({ db, tellers: { mailPerson, tellCategory } }),
     secrets: createSecretsBroker({ vault }),
     crypt: createCryptBroker({ keyring }),
     tasks: createTasksBroker({ db }),
@@ -357,11 +363,6 @@ function logSink(recorder: Recorder): LogSink {
 function assetBaseAt(publicUrl: string): (installation: Installation) => string {
   const base = new URL(publicUrl).pathname.replace(/\/$/, '');
   return (installation) => `${base}/m/${installation.version.id}/assets/`;
-}
-
-/** A task is one of a service or a refund's, so at most one of the two has something to write. */
-function bothCallbacks(first: OnFinished, second: OnFinished): OnFinished {
-  return async (task, finished) => (await first(task, finished)) ?? second(task, finished);
 }
 
 /** Webhooks come to one place for all tenants: the unguessable part says whose they are. */

@@ -12,6 +12,8 @@ import { redirect } from './capabilities/redirect.ts';
 import { products } from './capabilities/products.ts';
 import { secrets } from './capabilities/secrets.ts';
 import { service } from './capabilities/service.ts';
+import { mail } from './capabilities/mail.ts';
+import { notify } from './capabilities/notify.ts';
 import { smtp } from './capabilities/smtp.ts';
 import { steps } from './capabilities/steps.ts';
 import { tasks } from './capabilities/tasks.ts';
@@ -23,6 +25,8 @@ export const capabilities = {
   db,
   http,
   smtp,
+  mail,
+  notify,
   secrets,
   tasks,
   events,

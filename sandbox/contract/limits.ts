@@ -109,6 +109,8 @@ export const LIMITS = Object.freeze({
   mailAttachments: 10,
   mailMessageBytes: 2 * 1024 * 1024,
   smtpTotalMs: 60_000,
+  /** What a module says to people in one message, in characters. */
+  noticeWords: 20_000,
 
   tasksQueued: 10_000,
   taskParamsBytes: 64 * 1024,

@@ -76,6 +76,12 @@ export interface Tasks {
 
 /** `this.schedule` */
 export type Schedule = (wanted: OpInput<'tasks', 'schedule'>) => Promise<OpOutput<'tasks', 'schedule'>>;
+/** `this.mail` */
+export interface Mail {
+  send(mail: OpInput<'mail', 'send'>): Promise<OpOutput<'mail', 'send'>>;
+}
+/** `this.notify(…)`; gives the ids of what was queued. */
+export type Notify = (message: OpInput<'notify', 'send'>) => Promise<readonly string[]>;
 
 /** `this.smtp` */
 export interface Smtp {
@@ -181,6 +187,20 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     if (!this.#has('http')) return undefined as never;
     this.#http ??= createHttp(this.#runtime.env).http;
     return this.#http;
+  }
+
+  /** A mail to a client or to staff, through the tenant's own senders. */
+  get mail(): Mail {
+    const { env } = this.#runtime;
+    return this.#has('mail') ? { send: (mail) => env.call('mail', 'send', mail) } : (undefined as never);
+  }
+
+  /** Tells a category of people something; the tenant's rules say how. */
+  get notify(): Notify {
+    const { env } = this.#runtime;
+    return this.#has('notify')
+      ? async (message) => (await env.call('notify', 'send', message)).deliveries
+      : (undefined as never);
   }
 
   /** Mail through a granted mail server; for modules that are senders. */

@@ -38,6 +38,20 @@ export type OnFinished = (task: Task, finished: Finished) => Promise<Apply | und
 /** Called when a run was recorded, whatever comes next. What it throws is logged and stops nothing. */
 export type OnRun = (task: Task) => Promise<void>;
 
+/** Several hooks as one: their effects happen together. */
+export function allOf(hooks: readonly OnFinished[]): OnFinished {
+  return async (task, finished) => {
+    const effects: Apply[] = [];
+    for (const hook of hooks) {
+      const effect = await hook(task, finished);
+      if (effect !== undefined) effects.push(effect);
+    }
+    return async (trx) => {
+      for (const effect of effects) await effect(trx);
+    };
+  };
+}
+
 export interface ExecutorOptions {
   readonly db: Db;
   readonly runTask: RunTask;

@@ -10,7 +10,7 @@ export const en: HostTexts = {
 <tr><td style="padding:28px 32px;font-size:15px;line-height:24px">{{ content }}</td></tr>
 <tr><td style="padding:16px 32px;border-top:1px solid #e6e8ec;font-size:12px;color:#6b7a90">Sent by {{ tenant.name }}. Please do not answer this mail.</td></tr>
 </table></td></tr></table></body></html>`,
-  greeting: 'Hello {{ recipient.name }},',
+  greeting: 'Hello{% if recipient.name %} {{ recipient.name }}{% endif %},',
   templates: {
     message: {
       subject: '{{ subject }}',

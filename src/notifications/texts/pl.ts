@@ -9,7 +9,7 @@ export const pl: HostTexts = {
       'Sent by {{ tenant.name }}. Please do not answer this mail.',
       'Wysłano przez {{ tenant.name }}. Prosimy nie odpowiadać na tę wiadomość.',
     ),
-  greeting: 'Dzień dobry {{ recipient.name }},',
+  greeting: 'Dzień dobry{% if recipient.name %} {{ recipient.name }}{% endif %},',
   templates: {
     message: en.templates.message,
     InvoiceCreated: {
