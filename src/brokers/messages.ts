@@ -81,7 +81,7 @@ async function withinHour<T>(
       .where('source_id', '=', scope.installationId)
       .where('created_at', '>', new Date(Date.now() - HOUR_MS))
       .executeTakeFirstOrThrow();
-    if (Number(count) >= perHour)
+    if (count >= perHour)
       throw new HostError(
         'LIMIT',
         `${capability}: more than ${perHour} messages an hour; wait, or ask for more in permissions.${capability}.per_hour.`,
