@@ -59,6 +59,8 @@ export interface ActionAnswer {
   error?: unknown;
   data?: unknown;
   retry?: boolean;
+  /** As in HTTP; of a message, 4xx says that it is wrong and need not be tried again. */
+  code?: number;
 }
 export type Tabs = Record<string, { name: string; template: string }>;
 type Maybe<T> = T | Promise<T>;

@@ -1,0 +1,306 @@
+/** The senders that ship, against the fake cloud: a mail server over SMTP and a Slack channel over HTTP. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { sendTest, tellEvent } from '../../src/notifications/notifications.ts';
+import { spawnFakeCloud, type FakeCloud } from '../../src/fakecloud/spawn.ts';
+import { allowPorts, useTestHost } from '../support/host.ts';
+import { until } from '../support/until.ts';
+import { moduleFolder } from './support.ts';
+
+const host = useTestHost({ worker: true });
+let cloud: FakeCloud;
+const senders = { mail: '', slack: '' };
+
+beforeAll(async () => {
+  cloud = await spawnFakeCloud();
+  const { a, publishFolder } = host();
+  await allowPorts(a, [cloud.smtp.port, Number(new URL(cloud.cloud).port)]);
+  await publishFolder(moduleFolder('Notification/Email'));
+  await publishFolder(moduleFolder('Notification/SlackNotification'));
+  senders.mail = await a.installedWithInstance('Email', {
+    server: cloud.smtp.host,
+    port: cloud.smtp.port,
+    encryption: 'none',
+    username: cloud.smtp.username,
+    password: cloud.smtp.password,
+    from_email: 'hello@acme.example',
+    from_name: 'Acme',
+  });
+  senders.slack = await a.installedWithInstance('SlackNotification', {
+    server: cloud.cloud,
+    webhook_url: cloud.slack,
+  });
+});
+afterAll(async () => cloud.stop());
+beforeEach(async () => cloud.control.reset());
+
+async function ended(id: string) {
+  return until(`the end of delivery ${id}`, async () => {
+    const { a } = host();
+    const row = await a.panel.db
+      .selectFrom('deliveries')
+      .selectAll()
+      .where('id', '=', id)
+      .where('status', '<>', 'queued')
+      .executeTakeFirst();
+    return row;
+  });
+}
+
+/** Ends the wait of a task that is to be tried again. */
+async function hurry(id: string): Promise<void> {
+  const { db } = host().a.panel;
+  const task = await until('a first try', async () =>
+    db
+      .selectFrom('deliveries')
+      .innerJoin('tasks', 'tasks.id', 'deliveries.task_id')
+      .select(['tasks.id'])
+      .where('deliveries.id', '=', id)
+      .where('tasks.attempts', '>', 0)
+      .where('tasks.status', '=', 'queued')
+      .executeTakeFirst(),
+  );
+  await host().a.panel.jobs.cancel(task.id, host().a.adminId);
+  await until('the cancel', async () =>
+    db
+      .selectFrom('tasks')
+      .select('id')
+      .where('id', '=', task.id)
+      .where('finished_at', 'is not', null)
+      .executeTakeFirst(),
+  );
+  await host().a.panel.jobs.retry(task.id, host().a.adminId);
+}
+
+const testMail = async (to = 'client@example.net') => {
+  const { a } = host();
+  return sendTest(a.panel.db, { tenantId: a.id, instanceId: senders.mail, to });
+};
+const testSlack = async () => {
+  const { a } = host();
+  return sendTest(a.panel.db, { tenantId: a.id, instanceId: senders.slack, to: '' });
+};
+
+async function say(instanceId: string, module: string, data: object): Promise<unknown> {
+  const { a } = host();
+  const { results } = await a.bulkhead.invoker.invoke({
+    installationId: await a.installationId(module),
+    instanceId,
+    purpose: 'request',
+    calls: [{ target: { on: 'module' }, method: 'send', args: [data] }],
+  });
+  const last = results.at(-1);
+  return last !== undefined && 'value' in last ? last.value : undefined;
+}
+
+describe('Email', () => {
+  test('a client is told of an invoice by mail, through a real SMTP conversation (A19, A21, A22) [NT-07 NT-14 NT-15 STR-02]', async () => {
+    const { a } = host();
+    const [id] = await tellEvent(a.panel.db, {
+      tenantId: a.id,
+      name: 'InvoiceCreated',
+      id: 'mail-1',
+      payload: { number: 'INV-1', total_minor: 999, currency: 'USD' },
+      clientId: a.clientId,
+    });
+    expect((await ended(id ?? '')).status).toBe('sent');
+    const [mail] = await cloud.control.mails();
+    expect(mail).toMatchObject({
+      from: 'hello@acme.example',
+      to: [`client@${a.slug}.example`],
+      authenticatedAs: cloud.smtp.username,
+      subject: 'Invoice INV-1',
+    });
+    expect(mail?.headers['from']).toBe('Acme <hello@acme.example>');
+    expect(mail?.headers['content-type']).toContain('multipart/alternative');
+    expect(mail?.raw).toContain('9.99 USD');
+  });
+
+  test('getModuleData gives server, port, encryption, credentials and sender; the password is a handle [NT-01 NT-02 NT-03 NT-04 NT-05 NT-06]', async () => {
+    const { a } = host();
+    const { results } = await a.bulkhead.invoker.invoke({
+      installationId: await a.installationId('Email'),
+      instanceId: senders.mail,
+      purpose: 'request',
+      calls: [{ target: { on: 'module' }, method: 'getModuleData', args: [{ password: 'bhs_x' }] }],
+    });
+    expect(results.at(-1)).toEqual({
+      value: {
+        password: 'bhs_x',
+        server: '',
+        port: 587,
+        encryption: 'starttls',
+        username: '',
+        from_email: '',
+        from_name: '',
+      },
+    });
+  });
+
+  test('send() answers 422 with errors by field [NT-08 NT-09 NT-10 NT-12 NT-13]', async () => {
+    const answer = await say(senders.mail, 'Email', { to: 'nobody', subject: 'x'.repeat(256), message: '' });
+    expect(answer).toMatchObject({ status: 'error', code: 422 });
+    expect(Object.keys((answer as { message: object }).message).toSorted()).toEqual([
+      'message',
+      'subject',
+      'to',
+    ]);
+    expect(await cloud.control.mails()).toEqual([]);
+  });
+
+  test('attachments go along [NT-11 NT-16]', async () => {
+    const attachments = [
+      { filename: 'invoice.txt', type: 'text/plain', base64: Buffer.from('total').toString('base64') },
+    ];
+    const answer = await say(senders.mail, 'Email', {
+      to: 'a@example.net',
+      subject: 's',
+      message: '<p>m</p>',
+      attachments,
+    });
+    expect(answer).toMatchObject({ status: 'success' });
+    expect((await cloud.control.mails())[0]?.raw).toContain('filename=invoice.txt');
+  });
+
+  test('a busy server is asked again, and the mail arrives once', async () => {
+    await cloud.control.addFault({
+      match: { method: 'SMTP', path: '/smtp/message' },
+      kind: 'status',
+      status: 451,
+    });
+    const id = await testMail();
+    await hurry(id);
+    await until('the mail', async () => (await cloud.control.mails()).length === 1);
+    expect(
+      await until('sent', async () => {
+        const delivery = await ended(id);
+        return delivery.status === 'sent' ? delivery : undefined;
+      }),
+    ).toMatchObject({ error_code: null });
+    expect(await cloud.control.mails()).toHaveLength(1);
+  });
+
+  test('an unknown recipient and a wrong password fail at once, and say why without the password', async () => {
+    await cloud.control.addFault({
+      match: { method: 'SMTP', path: '/smtp/rcpt' },
+      kind: 'status',
+      status: 550,
+    });
+    expect(await ended(await testMail())).toMatchObject({ status: 'failed', attempts: 1 });
+    const { a } = host();
+    const wrong = await a.newInstance('Email', 'Wrong', {
+      server: cloud.smtp.host,
+      port: cloud.smtp.port,
+      encryption: 'none',
+      username: cloud.smtp.username,
+      password: 'not-the-password',
+      from_email: 'hello@acme.example',
+    });
+    const id = await sendTest(a.panel.db, { tenantId: a.id, instanceId: wrong, to: 'x@example.net' });
+    const delivery = await ended(id);
+    expect(delivery).toMatchObject({ status: 'failed', attempts: 1 });
+    expect(delivery.error_message).toContain('refused the user name or password');
+    expect(JSON.stringify(delivery)).not.toContain('not-the-password');
+  });
+
+  test('a server at an address that modules may not reach is refused, and not asked again', async () => {
+    const { a } = host();
+    const inside = await a.newInstance('Email', 'Inside', {
+      server: '10.0.0.1',
+      port: 25,
+      from_email: 'hello@acme.example',
+    });
+    const id = await sendTest(a.panel.db, { tenantId: a.id, instanceId: inside, to: 'x@example.net' });
+    const delivery = await ended(id);
+    expect(delivery).toMatchObject({ status: 'failed', attempts: 1 });
+    expect(delivery.error_message).toContain('at an address that modules may not reach');
+  });
+});
+
+describe('SlackNotification', () => {
+  test('a message is the guide’s attachment (A21, A25, A35) [SLK-01 SLK-03 SLK-04 SLK-06 SLK-11 SLK-12 SLK-13 SLK-14 SLK-15 SLK-16 SLK-17 SLK-18 SLK-19]', async () => {
+    const delivery = await ended(await testSlack());
+    expect(delivery).toMatchObject({ status: 'sent', channel: 'chat' });
+    const [message] = await cloud.control.slackMessages();
+    expect(message?.payload).toEqual({
+      attachments: [
+        {
+          color: '#36a64f',
+          title: delivery.subject,
+          text: (delivery.payload as { message: string }).message,
+          fields: [
+            { title: 'Time', value: expect.stringMatching(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/), short: true },
+            { title: 'Module', value: 'System', short: true },
+          ],
+          footer: 'PUQcloud',
+          ts: expect.any(Number),
+        },
+      ],
+    });
+    expect(await logged('Slack notification sent')).toBe(true);
+  });
+
+  test('each type has its colour [SLK-20 SLK-21 SLK-22 SLK-23 SLK-24]', async () => {
+    const colours = [];
+    for (const type of ['error', 'warning', 'success', 'info']) {
+      await say(senders.slack, 'SlackNotification', {
+        to: 'x',
+        subject: 's',
+        title: 't',
+        message: 'm',
+        type,
+      });
+      const messages = await cloud.control.slackMessages();
+      colours.push(/"color":"([^"]*)"/.exec(JSON.stringify(messages.at(-1)?.payload))?.[1]);
+    }
+    expect(colours).toEqual(['danger', 'warning', 'good', '#36a64f']);
+  });
+
+  test('without an address it says so [SLK-05]', async () => {
+    const { a } = host();
+    const bare = await a.newInstance('SlackNotification', 'Bare', { server: cloud.cloud });
+    const id = await sendTest(a.panel.db, { tenantId: a.id, instanceId: bare, to: '' });
+    expect(await ended(id)).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      error_message: 'Webhook URL not configured',
+    });
+  });
+
+  test('an answer other than 200 is logged with status and body, and the address is in no log [SLK-07 SLK-08 SLK-09 SLK-10]', async () => {
+    const { a } = host();
+    const secret = `${cloud.cloud}/slack/T-wrong-token`;
+    const wrong = await a.newInstance('SlackNotification', 'Wrong', {
+      server: cloud.cloud,
+      webhook_url: secret,
+    });
+    const delivery = await ended(await sendTest(a.panel.db, { tenantId: a.id, instanceId: wrong, to: '' }));
+    expect(delivery).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      error_code: '403',
+      error_message: 'Slack API error',
+    });
+    expect(await logged('Slack API error')).toBe(true);
+    const lines = await a.panel.db
+      .selectFrom('logs')
+      .select(['request', 'response'])
+      .where('tenant_id', '=', a.id)
+      .execute();
+    expect(JSON.stringify(lines)).not.toContain('T-wrong-token');
+    expect(JSON.stringify(lines)).not.toContain(cloud.slack);
+    expect(JSON.stringify(lines)).toContain('status_code');
+  });
+});
+
+/** A line of a module whose first part is this text. */
+async function logged(text: string): Promise<boolean> {
+  const { a } = host();
+  return until(`the line ${text}`, async () => {
+    const lines = await a.panel.db
+      .selectFrom('logs')
+      .select('request')
+      .where('tenant_id', '=', a.id)
+      .execute();
+    return lines.some(({ request }) => request === text);
+  });
+}
