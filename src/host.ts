@@ -63,6 +63,7 @@ import { createScheduleCases } from './schedules/cases.ts';
 import { startTicks } from './schedules/tick.ts';
 import { createDeliveryEnd, retryingSends } from './notifications/deliveries.ts';
 import { mailPerson, tellCategory } from './notifications/notifications.ts';
+import { subscribeNotifications } from './notifications/subscribe.ts';
 import { openKeyring } from './secrets/master-key.ts';
 import { Vault } from './secrets/vault.ts';
 import { createApp } from './web/app.ts';
@@ -226,6 +227,7 @@ async function compose(
   });
   const billing = createBillingRounds({ db, act: async (input) => panel.billing.serviceAction(input), log });
   const subscribers = createSubscribers();
+  subscribeNotifications(subscribers);
   const workers = new Set<Worker>();
   const resume = async (): Promise<void> => void (await flows.resume());
   // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.

@@ -78,6 +78,10 @@ export const hostEvents = {
     'A module runs in a newer version.',
     v.object({ ...Module.entries, from_version: Text }),
   ),
+  ModulePaused: event(
+    'A module was paused: it had to be stopped too often.',
+    v.object({ ...Module.entries, reason: Text }),
+  ),
 } as const satisfies Readonly<Record<string, HostEvent>>;
 
 export type HostEventName = keyof typeof hostEvents;

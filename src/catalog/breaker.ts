@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import type { ErrorCode } from '../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Tables } from '../database/tables.ts';
+import { emit } from '../events/emit.ts';
 import type { Installation, Installations } from './installations.ts';
 import type { Recorder } from './recorder.ts';
 
@@ -82,6 +83,16 @@ async function count(deps: BreakerDeps, { installation, method, code }: Kill): P
       .set({ paused_at: new Date(), paused_reason: reason })
       .where('id', '=', id)
       .execute();
+    await emit(trx, {
+      tenantId: installation.tenant.id,
+      name: 'ModulePaused',
+      payload: {
+        installation_uuid: id,
+        module: `${version.type}/${version.name}`,
+        version: version.version,
+        reason,
+      },
+    });
     // Whoever lets it run again begins to count anew.
     await kills.execute();
     return reason;

@@ -13,6 +13,8 @@ import { ownPerson, recipientsOf, type Recipient } from './recipients.ts';
 import { EVENT_NOTICES, type NoticedEvent } from './occasions.ts';
 import { readSenders, sendersFor, type Sender } from './rules.ts';
 import {
+  hostLayout,
+  hostTemplate,
   localeOf,
   readLayout,
   readTemplate,
@@ -79,7 +81,14 @@ async function say(
     ...(saying.subject === undefined ? {} : { subject: saying.subject }),
     ...(saying.message === undefined ? {} : { message: saying.message }),
   };
-  return render(template, layout.html, values, saying.html);
+  try {
+    return render(template, layout.html, values, saying.html);
+  } catch (error) {
+    // A template that an admin broke must not keep anybody from being told: the host's own words go out.
+    if (!(error instanceof HostError) || !(template.changed || layout.changed)) throw error;
+    const plain = hostTemplate(saying.template, tenant.locale);
+    return render(plain, hostLayout(tenant.locale), values, saying.html);
+  }
 }
 
 function payloadFor(sender: Sender, to: string, rendered: Rendered, about: About): SendPayload {

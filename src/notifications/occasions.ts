@@ -2,6 +2,7 @@
  * Host events that people are told of, and how: who (category), how grave, with which template, and whose client it is about. Data, so
  * that the pages can list them and a new one is a line.
  */
+import type { HostEventName } from '../../sandbox/contract/host-events.ts';
 import type { Category, Level } from './categories.ts';
 import type { TemplateName } from './templates.ts';
 
@@ -22,7 +23,7 @@ export const EVENT_NOTICES = {
   ServiceCreateFailed: { category: 'staff_operational', level: 'error', template: 'ServiceCreateFailed' },
   ModulePaused: { category: 'staff_operational', level: 'error', template: 'ModulePaused' },
   ClientRegistered: { category: 'staff_administrative', level: 'info', template: 'ClientRegistered' },
-} as const satisfies Readonly<Record<string, EventNotice>>;
+} as const satisfies Partial<Readonly<Record<HostEventName, EventNotice>>>;
 
 export type NoticedEvent = keyof typeof EVENT_NOTICES;
 export const NOTICED_EVENTS = Object.keys(EVENT_NOTICES).filter(isNoticed);

@@ -65,7 +65,7 @@ export function localeOf(text: string | null | undefined): Locale {
   return LOCALES.find((locale) => text?.toLowerCase().startsWith(locale) === true) ?? 'en';
 }
 
-function hostTemplate(name: TemplateName, locale: Locale): Template {
+export function hostTemplate(name: TemplateName, locale: Locale): Template {
   const { greeting, templates } = HOST[locale];
   const { subject, lines } = templates[name];
   // A message that a module or a person wrote comes with its own words.
@@ -75,6 +75,10 @@ function hostTemplate(name: TemplateName, locale: Locale): Template {
       ? '{% for line in paragraphs %}<p>{{ line }}</p>\n{% endfor %}'
       : all.map((line) => `<p>${line}</p>`).join('\n');
   return { name, locale, layout: DEFAULT_LAYOUT, subject, html, plain: all.join('\n\n'), changed: false };
+}
+
+export function hostLayout(locale: Locale): string {
+  return HOST[locale].layout;
 }
 
 export async function readTemplate(
@@ -102,7 +106,7 @@ export async function readLayout(db: Kysely<Tables>, tenantId: string, locale: L
     .where('locale', '=', locale)
     .executeTakeFirst();
   return row === undefined
-    ? { locale, html: HOST[locale].layout, changed: false }
+    ? { locale, html: hostLayout(locale), changed: false }
     : { locale, html: row.html, changed: true };
 }
 

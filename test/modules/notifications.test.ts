@@ -207,6 +207,7 @@ describe('Email', () => {
     const inside = await a.newInstance('Email', 'Inside', {
       server: '10.0.0.1',
       port: 25,
+      encryption: 'starttls',
       from_email: 'hello@acme.example',
     });
     const id = await sendTest(a.panel.db, { tenantId: a.id, instanceId: inside, to: 'x@example.net' });

@@ -289,7 +289,7 @@ describe('deliveries', () => {
       tenantId: a.id,
       name: 'ServiceCreateFailed' as const,
       id: 'e5',
-      payload: { service_name: 's' },
+      payload: { name: 's', message: 'no room' },
       clientId: null,
     };
     const rows = await tellEvent(a.panel.db, failed);
@@ -299,6 +299,48 @@ describe('deliveries', () => {
     expect(await tellEvent(a.panel.db, { tenantId: a.id, ...invoice('e6', a.clientId) })).toEqual([]);
     expect(await tellEvent(a.panel.db, { ...failed, name: 'ModulePaused', id: 'e7' })).toEqual([]);
     await a.panel.db.deleteFrom('notification_rules').where('id', '=', rule.id).execute();
+  });
+});
+
+describe('events', () => {
+  test('a client who registers is told of to the staff, through the event itself', async () => {
+    const { a } = host();
+    await a.panel.auth.createAccount({
+      kind: 'client',
+      tenantId: a.id,
+      name: 'New <i>One</i>',
+      email: `new@${a.slug}.example`,
+      password: 'A long password 3',
+    });
+    const delivery = await until('the staff is told', async () =>
+      (await deliveries(a)).find(
+        ({ event, subject }) => event === 'ClientRegistered' && subject.includes('New <i>One</i>'),
+      ),
+    );
+    expect((delivery.payload as { message: string }).message).toContain('New &lt;i&gt;One&lt;/i&gt;');
+  });
+
+  test('a template that an admin broke keeps nobody from being told', async () => {
+    const { a } = host();
+    const row = { tenant_id: a.id, name: 'InvoiceCreated', locale: 'en', layout: 'default', plain: 'p' };
+    await a.panel.db
+      .insertInto('notification_templates')
+      .values({
+        ...row,
+        subject: 'Mine {{ event.number }}',
+        html: '{% for a in (1..9000000) %}x{% endfor %}',
+      })
+      .execute();
+    const [id] = await tellEvent(a.panel.db, { tenantId: a.id, ...invoice('e9', a.clientId) });
+    expect((await deliveries(a)).find((delivery) => delivery.id === id)?.subject).toBe('Invoice INV-7');
+    await a.panel.db
+      .updateTable('notification_templates')
+      .set({ html: 'fine' })
+      .where('tenant_id', '=', a.id)
+      .execute();
+    const [mine] = await tellEvent(a.panel.db, { tenantId: a.id, ...invoice('e10', a.clientId) });
+    expect((await deliveries(a)).find((delivery) => delivery.id === mine)?.subject).toBe('Mine INV-7');
+    await a.panel.db.deleteFrom('notification_templates').where('tenant_id', '=', a.id).execute();
   });
 });
 

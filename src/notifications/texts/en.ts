@@ -40,25 +40,25 @@ export const en: HostTexts = {
       ],
     },
     ServiceCreated: {
-      subject: '{{ event.service_name | default: "Your service" }} is ready',
+      subject: '{{ event.name | default: "Your service" }} is ready',
       lines: [
-        '{{ event.service_name | default: "your service" }} is ready to be used. You find it in your client area.',
+        '{{ event.name | default: "your service" }} is ready to be used. You find it in your client area.',
       ],
     },
     ServiceSuspended: {
-      subject: '{{ event.service_name | default: "Your service" }} is suspended',
+      subject: '{{ event.name | default: "Your service" }} is suspended',
       lines: [
-        '{{ event.service_name | default: "your service" }} is suspended. Please look into your client area or write to us.',
+        '{{ event.name | default: "your service" }} is suspended. Please look into your client area or write to us.',
       ],
     },
     ServiceTerminated: {
-      subject: '{{ event.service_name | default: "Your service" }} has ended',
-      lines: ['{{ event.service_name | default: "your service" }} has ended.'],
+      subject: '{{ event.name | default: "Your service" }} has ended',
+      lines: ['{{ event.name | default: "your service" }} has ended.'],
     },
     ServiceCreateFailed: {
       subject: 'A service could not be made',
       lines: [
-        'the service {{ event.service_name }} could not be made: {{ event.error | default: event.reason }}',
+        'the service {{ event.name }} could not be made: {{ event.message }}',
         'Its timeline shows what happened.',
       ],
     },

@@ -32,25 +32,23 @@ export const pl: HostTexts = {
       lines: ['zwracamy {{ event.amount_minor | money: event.currency }} z faktury {{ event.number }}.'],
     },
     ServiceCreated: {
-      subject: '{{ event.service_name | default: "Twoja usługa" }} jest gotowa',
-      lines: [
-        '{{ event.service_name | default: "Twoja usługa" }} jest gotowa. Znajdziesz ją w panelu klienta.',
-      ],
+      subject: '{{ event.name | default: "Twoja usługa" }} jest gotowa',
+      lines: ['{{ event.name | default: "Twoja usługa" }} jest gotowa. Znajdziesz ją w panelu klienta.'],
     },
     ServiceSuspended: {
-      subject: '{{ event.service_name | default: "Twoja usługa" }} jest zawieszona',
+      subject: '{{ event.name | default: "Twoja usługa" }} jest zawieszona',
       lines: [
-        '{{ event.service_name | default: "Twoja usługa" }} jest zawieszona. Zajrzyj do panelu klienta lub napisz do nas.',
+        '{{ event.name | default: "Twoja usługa" }} jest zawieszona. Zajrzyj do panelu klienta lub napisz do nas.',
       ],
     },
     ServiceTerminated: {
-      subject: '{{ event.service_name | default: "Twoja usługa" }} została zakończona',
-      lines: ['{{ event.service_name | default: "Twoja usługa" }} została zakończona.'],
+      subject: '{{ event.name | default: "Twoja usługa" }} została zakończona',
+      lines: ['{{ event.name | default: "Twoja usługa" }} została zakończona.'],
     },
     ServiceCreateFailed: {
       subject: 'Nie udało się utworzyć usługi',
       lines: [
-        'usługi {{ event.service_name }} nie udało się utworzyć: {{ event.error | default: event.reason }}',
+        'usługi {{ event.name }} nie udało się utworzyć: {{ event.message }}',
         'Jej oś czasu pokazuje, co się stało.',
       ],
     },
