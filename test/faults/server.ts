@@ -12,6 +12,7 @@ import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { startServer } from '../../src/main.ts';
 import { seedTenant } from '../support/host.ts';
+import { newInvoice } from '../support/invoices.ts';
 import { Tenant } from '../support/tenant.ts';
 import { Line, Settings } from './protocol.ts';
 
@@ -106,6 +107,33 @@ const OPS: Readonly<Record<string, (args: unknown) => Promise<unknown>>> = {
     const { product, data } = v.parse(Order, args);
     return a.order(await a.product(name, `${name} for sale`, product), data);
   },
+  account: async (args) => {
+    const { a, name } = await tenantOf(args);
+    const { settings: values } = v.parse(v.object({ settings: v.record(v.string(), v.unknown()) }), args);
+    const instanceId = await a.newInstance(name, 'Main', values);
+    return { instanceId, hookId: (await a.hook(instanceId)).split('/').at(-1) };
+  },
+  invoice: async (args) => {
+    const { a } = await tenantOf(args);
+    return newInvoice(a, v.parse(v.object({ amountMinor: v.number() }), args).amountMinor);
+  },
+  deliver: async (args) => {
+    const { hookId, body, headers } = v.parse(Delivery, args);
+    const request = new Request(`http://127.0.0.1/hooks/${hookId}`, {
+      method: 'POST',
+      body,
+      headers: [['content-type', 'application/json'], ...headers],
+    });
+    const url = new URL(bulkhead.panel.publicUrl);
+    const { status } = await bulkhead.app.fetch(new Request(new URL(`/hooks/${hookId}`, url), request));
+    return { status };
+  },
+  refund: async (args) => {
+    const { a } = await tenantOf(args);
+    const { paymentId, amountMinor } = v.parse(Refund, args);
+    const whose = { tenantId: a.id, accountId: a.adminId };
+    return a.panel.gateways.refund({ ...whose, paymentId, amountMinor, reason: 'asked' });
+  },
   publish: async (path) => {
     const bytes = readFileSync(v.parse(v.string(), path));
     return (await bulkhead.publish(bytes, { status: 'published' })).versionId;
@@ -129,6 +157,12 @@ const Prepare = v.object({
   ports: v.optional(v.array(v.number()), []),
   settings: v.optional(v.record(v.string(), v.unknown()), {}),
 });
+const Delivery = v.object({
+  hookId: v.string(),
+  body: v.string(),
+  headers: v.array(v.tuple([v.string(), v.string()])),
+});
+const Refund = v.object({ paymentId: v.string(), amountMinor: v.number() });
 const Call = v.object({ method: v.string(), params: v.array(v.unknown()) });
 const Order = v.object({
   product: v.record(v.string(), v.unknown()),
