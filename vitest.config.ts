@@ -6,7 +6,12 @@ const TIMEOUT_MS = 30_000;
 
 export default defineConfig({
   // The published name of the guest library, as tsconfig.json maps it.
-  resolve: { alias: { bulkhead: fileURLToPath(new URL('sandbox/guest/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: {
+      'bulkhead/kit': fileURLToPath(new URL('src/kit/index.ts', import.meta.url)),
+      bulkhead: fileURLToPath(new URL('sandbox/guest/index.ts', import.meta.url)),
+    },
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/browser/**', 'test/bench/**'],

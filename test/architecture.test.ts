@@ -57,8 +57,8 @@ const EXCLUSIVE: readonly { readonly what: RegExp; readonly only: RegExp; readon
   { what: /^src\/cli\//, only: /^src\/cli\//, why: 'commands are the outermost layer' },
   {
     what: /^src\/host\.ts$/,
-    only: /^src\/(main\.ts|cli\/)/,
-    why: 'the composition root is used by the server and the commands',
+    only: /^src\/(main\.ts|cli\/|kit\/)/,
+    why: 'the composition root is used by the server, the commands and the author’s kit',
   },
   {
     what: /^sandbox\/(guest|runner)\//,

@@ -1,0 +1,79 @@
+/** A service of somebody else's, played by a test: it answers on loopback and writes down what it was asked. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The body: parsed if it is JSON, else the text. */
+  readonly body: unknown;
+}
+
+export interface Answer {
+  readonly status?: number;
+  readonly json?: unknown;
+  readonly text?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface FakeApi extends AsyncDisposable {
+  /** 'http://127.0.0.1:41234' */
+  readonly origin: string;
+  readonly port: number;
+  /** Every request so far, oldest first. */
+  readonly asked: Asked[];
+  close(): Promise<void>;
+}
+
+async function readAsked(request: IncomingMessage): Promise<Asked> {
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) text += String(chunk);
+  const json = request.headers['content-type']?.includes('json') === true && text !== '';
+  return {
+    method: request.method ?? '',
+    path: request.url ?? '',
+    headers: Object.fromEntries(
+      Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
+    ),
+    body: json ? (JSON.parse(text) as unknown) : text,
+  };
+}
+
+/**
+ * Starts it on a free port. Give `ports: [api.port]` to load(), so that the module may reach it.
+ * @param respond what to answer; a throw is a 500, nothing is 404
+ */
+export async function fakeApi(
+  respond: (asked: Asked) => Promise<Answer | undefined> | Answer | undefined,
+): Promise<FakeApi> {
+  const asked: Asked[] = [];
+  const server = createServer((request, response) => {
+    const answer = async (): Promise<void> => {
+      const one = await readAsked(request);
+      asked.push(one);
+      const { status = 200, json, text, headers = {} } = (await respond(one)) ?? { status: 404, text: '' };
+      response.writeHead(status, {
+        'content-type': json === undefined ? 'text/plain' : 'application/json',
+        ...headers,
+      });
+      response.end(json === undefined ? text : JSON.stringify(json));
+    };
+    answer().catch((error: unknown) => {
+      response.writeHead(500, { 'content-type': 'text/plain' });
+      response.end(String(error));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const close = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  return { origin: `http://127.0.0.1:${port}`, port, asked, close, [Symbol.asyncDispose]: close };
+}
