@@ -40,13 +40,13 @@ async function readAsked(request: IncomingMessage): Promise<Asked> {
   };
 }
 
+export type Respond = (asked: Asked) => Promise<Answer | undefined> | Answer | undefined;
+
 /**
  * Starts it on a free port. Give `ports: [api.port]` to load(), so that the module may reach it.
  * @param respond what to answer; a throw is a 500, nothing is 404
  */
-export async function fakeApi(
-  respond: (asked: Asked) => Promise<Answer | undefined> | Answer | undefined,
-): Promise<FakeApi> {
+export async function fakeApi(respond: Respond): Promise<FakeApi> {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {
     const answer = async (): Promise<void> => {

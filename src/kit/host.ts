@@ -11,6 +11,8 @@ import { createBulkhead, type Bulkhead, type LogLevel } from '../host.ts';
 
 /** A PostgreSQL of one's own to test on; an embedded one is made if absent. */
 export interface KitDatabases {
+  /** Keeps the key that the databases' secrets are under. */
+  readonly dataDir: string;
   readonly databaseUrl: string;
   readonly modulesDatabaseUrl: string;
 }
@@ -24,7 +26,7 @@ export interface KitHost {
 }
 
 interface Shared {
-  readonly opened: Promise<{ bulkhead: Bulkhead; faults: string[]; dataDir: string }>;
+  readonly opened: ReturnType<typeof open>;
   users: number;
 }
 
@@ -32,18 +34,25 @@ const shared = new Map<string, Shared>();
 const PUBLIC_URL = 'http://127.0.0.1:4300';
 
 async function open(databases: KitDatabases | undefined) {
-  const dataDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-kit-'));
-  // PostgreSQL and the runners may be other users of this machine.
-  await chmod(dataDir, 0o755);
   const faults: string[] = [];
   const log = (level: LogLevel, message: string, detail?: unknown): void => {
     if (level === 'warning' || level === 'error') faults.push(`${level}: ${message} ${inspect(detail)}`);
   };
+  const common = { publicUrl: PUBLIC_URL, env: {}, log };
+  if (databases !== undefined)
+    return {
+      bulkhead: await createBulkhead({ ...common, ...databases }),
+      faults,
+      cleanUp: async () => undefined,
+    };
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'bulkhead-kit-'));
+  const cleanUp = (): Promise<void> => rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
   try {
-    const bulkhead = await createBulkhead({ dataDir, publicUrl: PUBLIC_URL, env: {}, log, ...databases });
-    return { bulkhead, faults, dataDir };
+    // PostgreSQL and the runners may be other users of this machine.
+    await chmod(dataDir, 0o755);
+    return { bulkhead: await createBulkhead({ ...common, dataDir }), faults, cleanUp };
   } catch (error) {
-    await rm(dataDir, { recursive: true, force: true });
+    await cleanUp();
     throw error;
   }
 }
@@ -60,9 +69,9 @@ export async function useHost(databases?: KitDatabases): Promise<KitHost> {
     released = true;
     if (--entry.users > 0) return;
     shared.delete(key);
-    const { bulkhead, dataDir } = await entry.opened;
+    const { bulkhead, cleanUp } = await entry.opened;
     await bulkhead.close();
-    await rm(dataDir, { recursive: true, force: true, maxRetries: 3 });
+    await cleanUp();
   };
   try {
     const { bulkhead, faults } = await entry.opened;

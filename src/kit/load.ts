@@ -8,6 +8,7 @@ import { type FakeCloud, spawnFakeCloud } from '../fakecloud/spawn.ts';
 import { generateKeyPair } from '../store/package/keys.ts';
 import { packModule } from '../store/package/pack.ts';
 import { signPackage } from '../store/package/sign.ts';
+import { fakeApi, type FakeApi, type Respond } from './api.ts';
 import { findModule } from './folder.ts';
 import { type KitDatabases, type KitTenant, makeTenant, useHost } from './host.ts';
 import { KitModule, type Values } from './module.ts';
@@ -20,13 +21,21 @@ export interface LoadOptions {
     readonly without?: readonly string[];
     readonly amounts?: Readonly<Record<string, number>>;
   };
-  /** What the admin fills in; a function gets the fake cloud's addresses. */
-  readonly settings?: Values | ((cloud: FakeCloud | undefined) => Values);
+  /** What the admin fills in; a function gets the addresses of the fake cloud and of `api`. */
+  readonly settings?: Values | ((others: Others) => Values);
+  /** Answers what the module asks of somebody else's service; it is started on loopback, and the module may reach it. */
+  readonly api?: Respond;
   /** Starts a fake cloud (DigitalOcean-, Stripe- and Slack-shaped APIs, a mail server) that the module may reach. */
   readonly cloud?: boolean | Partial<FakeCloudOptions>;
   /** Ports of this machine that the module may reach: an API of the test's own. */
   readonly ports?: readonly number[];
   readonly databases?: KitDatabases;
+}
+
+/** Who else is there: what load() started for the module to speak to. */
+export interface Others {
+  readonly cloud: FakeCloud | undefined;
+  readonly api: FakeApi | undefined;
 }
 
 type Method = (...args: never[]) => unknown;
@@ -152,13 +161,16 @@ export async function load<T = undefined>(name: string, options: LoadOptions = {
   const cloud = await startCloud(options.cloud);
   if (cloud !== undefined) undo.use(cloud);
   const cloudPorts = cloud === undefined ? [] : [portOf(cloud.cloud), cloud.smtp.port];
+  const api = options.api === undefined ? undefined : undo.use(await fakeApi(options.api));
+  const apiPorts = api === undefined ? [] : [api.port];
   const { bulkhead } = host;
-  const tenant = await makeTenant(bulkhead, [...(options.ports ?? []), ...cloudPorts]);
+  const tenant = await makeTenant(bulkhead, [...(options.ports ?? []), ...cloudPorts, ...apiPorts]);
   const { installationId, type } = await install(bulkhead, folder, tenant);
   await grant(bulkhead, installationId, tenant.adminId, options.grants ?? {});
-  const values = typeof options.settings === 'function' ? options.settings(cloud) : (options.settings ?? {});
+  const { settings = {} } = options;
+  const values = typeof settings === 'function' ? settings({ cloud, api }) : settings;
   const instanceId = await enable(bulkhead, installationId, type, { accountId: tenant.adminId, values });
-  const module = new KitModule({ ...tenant, host, name, folder, installationId, instanceId, cloud });
+  const module = new KitModule({ ...tenant, host, name, folder, installationId, instanceId, cloud, api });
   undo.move();
   return withMethods<T>(module);
 }

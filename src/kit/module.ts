@@ -11,6 +11,7 @@ import { judgeLifecycle, responseOf, valueOf } from '../catalog/answers.ts';
 import type { FakeCloud } from '../fakecloud/spawn.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import type { ModuleCaller } from '../web/deps.ts';
+import type { FakeApi } from './api.ts';
 import type { KitHost, KitTenant } from './host.ts';
 import { type RunTasksOptions, runTasks, type TaskView, readTasks } from './tasks.ts';
 
@@ -24,6 +25,7 @@ export interface Installed extends KitTenant {
   readonly installationId: string;
   readonly instanceId: string | null;
   readonly cloud: FakeCloud | undefined;
+  readonly api: FakeApi | undefined;
 }
 
 export interface LogLine {
@@ -102,6 +104,13 @@ export class KitModule implements AsyncDisposable {
     return this.#at.cloud;
   }
 
+  /** The service that load() started from its option `api`, with what it was asked. @throws HostError without one */
+  get api(): FakeApi {
+    if (this.#at.api === undefined)
+      throw new HostError('CONFLICT', 'There is no such service: give load() the option api.');
+    return this.#at.api;
+  }
+
   /**
    * Calls a method of the module as the host would: as the admin, with getProductData and getServiceData before it when a service was
    * set. activate(), update() and the like run with what only they may do; a …Job runs as a background job.
@@ -133,7 +142,10 @@ export class KitModule implements AsyncDisposable {
       calls: [onModule(method, ...args)],
       judge: judgeLifecycle,
     });
-    for (const work of deferred) await work();
+    const { db } = this.#at.host.bulkhead.panel;
+    await db.transaction().execute(async (trx) => {
+      for (const work of deferred) await work(trx);
+    });
     return valueOf(results.at(-1));
   }
 
@@ -371,6 +383,7 @@ export class KitModule implements AsyncDisposable {
 
   /** Ends what load() started. */
   async close(): Promise<void> {
+    await this.#at.api?.close();
     await this.#at.cloud?.stop();
     await this.#at.host.release();
   }

@@ -86,6 +86,7 @@ export function conformance(name: string, options: ConformanceOptions & TestRunn
     });
   }
   options.after(async () => {
-    if (opened !== undefined) await (await opened).module.close();
+    const at = await opened?.catch(() => undefined);
+    await at?.module.close();
   });
 }

@@ -3,7 +3,7 @@ import type { ConformanceOptions } from 'bulkhead/kit';
 
 export const options: ConformanceOptions = {
   cloud: true,
-  settings: (cloud) => ({
+  settings: ({ cloud }) => ({
     api_url: cloud?.cloud ?? '',
     api_key: cloud?.cloudToken ?? '',
     status_check_delay: 0.2,
