@@ -30,6 +30,22 @@ interface Shared {
   users: number;
 }
 
+/** As a CI with a PostgreSQL of its own sets them. */
+const VARIABLES = {
+  databaseUrl: 'BULKHEAD_KIT_DATABASE_URL',
+  modulesDatabaseUrl: 'BULKHEAD_KIT_MODULES_DATABASE_URL',
+  dataDir: 'BULKHEAD_KIT_DATA',
+} as const;
+
+function databasesFromEnvironment(): KitDatabases | undefined {
+  const databaseUrl = process.env[VARIABLES.databaseUrl];
+  const modulesDatabaseUrl = process.env[VARIABLES.modulesDatabaseUrl];
+  const dataDir = process.env[VARIABLES.dataDir];
+  if (databaseUrl === undefined || modulesDatabaseUrl === undefined || dataDir === undefined)
+    return undefined;
+  return { databaseUrl, modulesDatabaseUrl, dataDir };
+}
+
 const shared = new Map<string, Shared>();
 const PUBLIC_URL = 'http://127.0.0.1:4300';
 
@@ -58,7 +74,8 @@ async function open(databases: KitDatabases | undefined) {
 }
 
 /** @throws HostError with what to mend before a host can run here */
-export async function useHost(databases?: KitDatabases): Promise<KitHost> {
+export async function useHost(given?: KitDatabases): Promise<KitHost> {
+  const databases = given ?? databasesFromEnvironment();
   const key = databases?.databaseUrl ?? 'embedded';
   const entry = shared.get(key) ?? { opened: open(databases), users: 0 };
   shared.set(key, entry);

@@ -12,7 +12,12 @@ import { useSandbox } from '../support/sandbox.ts';
 
 const { sandbox } = useSandbox();
 
-it.each(['Product', 'Plugin'])('a new %s is accepted without a warning', async (type) => {
+it.each([
+  ['Product', ['servers', 'configuration'], ['FreshController']],
+  ['Plugin', ['dashboard'], ['FreshController']],
+  ['Payment', [], []],
+  ['Notification', [], []],
+])('a new %s is accepted without a warning', async (type, routes, controllers) => {
   await withFolder({}, async (folder) => {
     const made = await newModule(`${type}/Fresh`, path.join(folder, 'fresh'), () => undefined);
     const contents = await readPackage(await signTiny(await packModule(made)));
@@ -20,7 +25,7 @@ it.each(['Product', 'Plugin'])('a new %s is accepted without a warning', async (
     const deps = { sandbox: sandbox(), runnerIds: createRunnerIds() };
     const declaration = await readDeclaration(deps, contents, manifest);
     expect(declaration.warnings).toEqual([]);
-    expect(declaration.web_routes).toHaveLength(1);
-    expect(Object.keys(declaration.controllers)).toEqual(['FreshController']);
+    expect(declaration.web_routes.map(({ name }) => name)).toEqual(routes);
+    expect(Object.keys(declaration.controllers)).toEqual(controllers);
   });
 });

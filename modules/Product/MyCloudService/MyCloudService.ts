@@ -132,8 +132,8 @@ export default class MyCloudService extends Product<Tables> {
     await this.service.setProvisionStatus('processing');
     await this.tell('cloud.account.creating');
     const result = await this.provisionAccount();
-    await this.tell('cloud.account.created', { success: result.success === true });
-    if (result.success === true) {
+    await this.tell('cloud.account.created', { success: result.success });
+    if (result.success) {
       await this.service.setProvisionData(this.service_data);
       await this.service.setProvisionStatus('completed');
       this.logOperation('createJob', { message: 'Service created successfully' });
@@ -142,7 +142,7 @@ export default class MyCloudService extends Product<Tables> {
       this.logError('createJob', 'Service creation failed', { error: result.error });
     }
     return {
-      status: result.success === true ? 'success' : 'error',
+      status: result.success ? 'success' : 'error',
       message: result.error,
       data: result.data,
     };

@@ -1,6 +1,7 @@
 /**
  * `bulkhead module new`: a module to begin with. It is one of the folders in ../scaffold with its name replaced: real code that
- * this project checks with the rest of itself, so that it cannot fall behind what a module may import.
+ * this project checks with the rest of itself, so that it cannot fall behind what a module may import. A Product begins as the module
+ * that ships as the model of one; its folder in ../scaffold holds only what differs.
  */
 import { Command } from 'commander';
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
@@ -12,6 +13,10 @@ import { parseManifest } from '../../../sandbox/contract/manifest.ts';
 import type { Say } from './module-files.ts';
 
 const SCAFFOLD = fileURLToPath(new URL('../scaffold/', import.meta.url));
+/** What a scaffold is laid over, where it does not stand alone. */
+const GROUND: Readonly<Record<string, string>> = {
+  Product: fileURLToPath(new URL('../../../modules/Product/MyCloudService/', import.meta.url)),
+};
 const MODULE_JSON = 'module.json';
 /** What the scaffolds' own modules are called, and the words for it. */
 const MODEL = { name: 'MyCloudService', title: 'My Cloud Service' } as const;
@@ -46,19 +51,31 @@ async function readName(typeAndName: string): Promise<{ type: string; name: stri
   throw new HostError('BAD_INPUT', `There is no module type "${type}" to begin with. ${hint}`);
 }
 
-async function scaffoldFiles(type: string, name: string): Promise<ScaffoldFile[]> {
-  const root = path.join(SCAFFOLD, type);
+/** Path below the folder → path. */
+async function filesBelow(root: string): Promise<[string, string][]> {
   const entries = await readdir(root, { withFileTypes: true, recursive: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .map((file) => [path.relative(root, file), file]);
+}
+
+async function scaffoldFiles(type: string, name: string): Promise<ScaffoldFile[]> {
+  const own = path.join(SCAFFOLD, type);
+  const ground = GROUND[type];
+  const files = new Map([
+    ...(ground === undefined ? [] : await filesBelow(ground)),
+    ...(await filesBelow(own)),
+  ]);
   const named = (text: string): string =>
     text.replaceAll(MODEL.name, name).replaceAll(MODEL.title, titleOf(name));
-  const files = entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name));
   return Promise.all(
-    files.sort().map(async (file) => ({
-      name: named(path.relative(root, file)),
-      text: named(await readFile(file, 'utf8')),
-    })),
+    [...files]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(async ([relative, file]) => ({
+        name: named(relative),
+        text: named(await readFile(file, 'utf8')),
+      })),
   );
 }
 

@@ -4,6 +4,7 @@ import { moduleKeygenCommand } from './module-keygen.ts';
 import { moduleNewCommand } from './module-new.ts';
 import { modulePackCommand } from './module-pack.ts';
 import { moduleSignCommand } from './module-sign.ts';
+import { moduleTestCommand } from './module-test.ts';
 import { moduleVerifyCommand } from './module-verify.ts';
 
 export function moduleCommand(): Command {
@@ -13,5 +14,6 @@ export function moduleCommand(): Command {
     .addCommand(modulePackCommand())
     .addCommand(moduleKeygenCommand())
     .addCommand(moduleSignCommand())
+    .addCommand(moduleTestCommand())
     .addCommand(moduleVerifyCommand());
 }

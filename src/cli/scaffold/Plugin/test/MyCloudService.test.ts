@@ -1,36 +1,37 @@
-/** What a panel would only tell at install, or a client would see: texts that are missing in a language, views that use unknown keys. */
+/** The module in a real host: its own database, its own sandbox. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { conformance, load, type Loaded } from 'bulkhead/kit';
+import type MyCloudService from '../MyCloudService.ts';
+import { options } from './conformance.ts';
 
-const ROOT = path.join(import.meta.dirname, '..');
+let module: Loaded<MyCloudService>;
 
-function readJson(file: string): Record<string, unknown> {
-  return JSON.parse(readFileSync(path.join(ROOT, file), 'utf8')) as Record<string, unknown>;
-}
+before(async () => {
+  module = await load<MyCloudService>('Plugin/MyCloudService', options);
+});
+after(() => module.close());
 
-function filesBelow(folder: string, ending: string): string[] {
-  return readdirSync(path.join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith(ending),
-  );
-}
+void describe('MyCloudService', () => {
+  void test('takes a valid note', async () => {
+    const answer = await module.request('POST', 'notes', { text: 'Hello' });
+    assert.equal(answer.status, 200);
+  });
 
-void test('the entry file is named like the module', () => {
-  assert.ok(readdirSync(ROOT).includes(`${String(readJson('module.json')['name'])}.ts`));
+  void test('refuses an empty note', async () => {
+    const answer = await module.request('POST', 'notes', { text: ' ' });
+    assert.equal(answer.status, 422);
+  });
+
+  void test('keeps a note in the background and shows it', async () => {
+    const tasks = await module.runTasks();
+    assert.deepEqual(
+      tasks.map(({ method, status }) => [method, status]),
+      [['addNoteJob', 'completed']],
+    );
+    const page = await module.request('GET', 'dashboard');
+    assert.match(page.kind === 'html' ? page.html : '', /Hello/);
+  });
 });
 
-void test('every language has the same keys', () => {
-  const keys = Object.keys(readJson('lang/en.json')).sort();
-  for (const file of filesBelow('lang', '.json'))
-    assert.deepEqual(Object.keys(readJson(`lang/${file}`)).sort(), keys, file);
-});
-
-void test('every text that a view names is translated', () => {
-  const known = new Set(Object.keys(readJson('lang/en.json')));
-  for (const view of filesBelow('views', '.liquid')) {
-    const text = readFileSync(path.join(ROOT, 'views', view), 'utf8');
-    for (const [, key = ''] of text.matchAll(/\{\{\s*'([^']+)'\s*\|\s*t\b/g))
-      assert.ok(known.has(key), `${view}: ${key}`);
-  }
-});
+conformance('Plugin/MyCloudService', { ...options, test, after });

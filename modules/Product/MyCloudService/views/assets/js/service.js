@@ -2,11 +2,12 @@
 (() => {
   const button = document.querySelector('[data-check]');
   const place = document.querySelector('[data-checked]');
-  button?.addEventListener('click', async () => {
+  async function check() {
     button.disabled = true;
     const response = await globalThis.panel.fetch('', { method: 'GET' });
     const body = await response.json();
     place.textContent = body.success ? place.dataset.good : String(body.message ?? '');
     button.disabled = false;
-  });
+  }
+  button?.addEventListener('click', () => void check());
 })();

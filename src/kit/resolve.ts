@@ -1,0 +1,17 @@
+/**
+ * Loaded before a module's tests (`node --import`): 'bulkhead' and 'bulkhead/kit' mean this very program, wherever the module's folder lies
+ * and whether or not something was installed there.
+ */
+import { registerHooks } from 'node:module';
+
+const OWN: Readonly<Record<string, string>> = {
+  bulkhead: new URL('../../sandbox/guest/index.ts', import.meta.url).href,
+  'bulkhead/kit': new URL('index.ts', import.meta.url).href,
+};
+
+registerHooks({
+  resolve(specifier, context, next) {
+    const own = Object.hasOwn(OWN, specifier) ? OWN[specifier] : undefined;
+    return own === undefined ? next(specifier, context) : { url: own, shortCircuit: true };
+  },
+});
