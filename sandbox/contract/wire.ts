@@ -56,27 +56,49 @@ export interface Frame {
   readonly body: string;
 }
 
-/** Collects frames and hands them to `write` once per turn of the event loop. */
+const ROOM_BYTES = 64 * 1024;
+/** Longer texts are measured before room is made for them. */
+const LONG_CHARACTERS = 8 * 1024;
+/** UTF-8 takes at most so many bytes for a character of a JavaScript string. */
+const WIDEST = 3;
+
+function mostBytes(text: string): number {
+  return text.length > LONG_CHARACTERS ? Buffer.byteLength(text) : text.length * WIDEST;
+}
+
+/** Collects frames and hands them to `write` once per turn of the event loop, as one piece of memory wherever they fit one. */
 export function frameWriter(
   write: (chunk: Buffer) => void,
 ): (kind: number, id: number, name: string, body: string) => void {
-  let pending: Buffer[] = [];
+  const full: Buffer[] = [];
+  let room = Buffer.alloc(0);
+  let used = 0;
+  let waiting = false;
   const flush = (): void => {
-    const chunk = pending.length === 1 ? pending[0] : Buffer.concat(pending);
-    pending = [];
-    if (chunk !== undefined) write(chunk);
+    waiting = false;
+    const last = room.subarray(0, used);
+    // What was handed over belongs to the socket until it is sent.
+    room = room.subarray(used);
+    used = 0;
+    write(full.length === 0 ? last : Buffer.concat([...full.splice(0), last]));
   };
   return (kind, id, name, body) => {
-    const nameBytes = Buffer.byteLength(name);
-    const bodyBytes = Buffer.byteLength(body);
-    const frame = Buffer.allocUnsafe(HEADER_BYTES + nameBytes + bodyBytes);
-    frame.writeUInt32LE(HEADER_BYTES - 4 + nameBytes + bodyBytes, 0);
-    frame.writeUInt8(kind, 4);
-    frame.writeUInt32LE(id, 5);
-    frame.writeUInt16LE(nameBytes, 9);
-    frame.write(name, HEADER_BYTES);
-    frame.write(body, HEADER_BYTES + nameBytes);
-    if (pending.push(frame) === 1) setImmediate(flush);
+    const most = HEADER_BYTES + mostBytes(name) + mostBytes(body);
+    if (room.length - used < most) {
+      if (used > 0) full.push(room.subarray(0, used));
+      room = Buffer.allocUnsafeSlow(Math.max(ROOM_BYTES, most));
+      used = 0;
+    }
+    const nameBytes = name === '' ? 0 : room.write(name, used + HEADER_BYTES);
+    const bodyBytes = room.write(body, used + HEADER_BYTES + nameBytes);
+    room.writeUInt32LE(HEADER_BYTES - 4 + nameBytes + bodyBytes, used);
+    room.writeUInt8(kind, used + 4);
+    room.writeUInt32LE(id, used + 5);
+    room.writeUInt16LE(nameBytes, used + 9);
+    used += HEADER_BYTES + nameBytes + bodyBytes;
+    if (waiting) return;
+    waiting = true;
+    setImmediate(flush);
   };
 }
 
@@ -114,7 +136,7 @@ function decode(data: Buffer, length: number): Frame {
   return {
     kind: data.readUInt8(4),
     id: data.readUInt32LE(5),
-    name: data.toString('utf8', HEADER_BYTES, nameEnd),
+    name: nameEnd === HEADER_BYTES ? '' : data.toString('utf8', HEADER_BYTES, nameEnd),
     body: data.toString('utf8', nameEnd, 4 + length),
   };
 }

@@ -44,10 +44,8 @@ const MESSAGE_CHARACTERS = 2_000;
 const DATA_CHARACTERS = 64 * 1024;
 
 const WireErrorShape = v.object({ code: v.string(), message: v.string(), data: v.optional(v.unknown()) });
-const EnvelopeShape = v.union([
-  v.object({ ok: v.literal(true), value: InvocationOutput }),
-  v.object({ ok: v.literal(false), error: WireErrorShape }),
-]);
+const SuccessShape = v.object({ ok: v.literal(true), value: InvocationOutput });
+const FailureShape = v.object({ ok: v.literal(false), error: WireErrorShape });
 const UsageShape = v.looseObject({
   cpuUs: v.pipe(v.number(), v.minValue(0)),
   entries: v.pipe(v.number(), v.integer(), v.minValue(0)),
@@ -66,12 +64,14 @@ export function readEnvelope(text: string, byGuest: boolean, calls: number): Env
     return refuse('LIMIT', `The result is over ${LIMITS.resultBytes} bytes.`);
   const claimed: unknown = JSON.parse(text);
   if (resultsIn(claimed) > calls) return refuse('BAD_OUTPUT', 'The module answered more than it was asked.');
-  const parsed = v.safeParse(EnvelopeShape, claimed, { abortEarly: true });
-  if (!parsed.success) return refuse('BAD_OUTPUT', 'The module’s answer does not have the expected form.');
-  const answer = parsed.output;
-  return answer.ok
-    ? { ok: true, value: answer.value }
-    : { ok: false, error: readError(answer.error, byGuest) };
+  if (propertyOf(claimed, 'ok') === true) {
+    const parsed = v.safeParse(SuccessShape, claimed, { abortEarly: true });
+    if (parsed.success) return parsed.output;
+  } else {
+    const parsed = v.safeParse(FailureShape, claimed, { abortEarly: true });
+    if (parsed.success) return { ok: false, error: readError(parsed.output.error, byGuest) };
+  }
+  return refuse('BAD_OUTPUT', 'The module’s answer does not have the expected form.');
 }
 
 function refuse(code: ErrorCode, message: string): Envelope<InvocationOutput> {

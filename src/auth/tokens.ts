@@ -1,5 +1,5 @@
 /** Random tokens, kept as SHA-256: whoever reads the table cannot sign in with what is in it. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { AUTH_LIMITS } from './limits.ts';
 
 /** 256 random bits as base64url. */
@@ -8,7 +8,7 @@ export function newToken(): string {
 }
 
 export function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 /** Compares two texts without telling by the time where they differ. */

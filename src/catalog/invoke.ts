@@ -2,7 +2,7 @@
  * Entering a module. Whoever wants something of a module (page, webhook, job, flow) comes through here: the context is built from
  * what the host knows, the brokers are bound to this one invocation, the result is judged, and the bill is written.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
@@ -23,6 +23,7 @@ import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
 import { type Deferred, openScope, type OpenScope } from './scope.ts';
+import { newSeed } from './seeds.ts';
 import type { Version, Versions } from './versions.ts';
 
 export interface InvokeOptions {
@@ -91,6 +92,8 @@ export interface InvokerDeps {
   readonly hookUrl: (hookId: string) => string;
 }
 
+/** Made once: a reason of its own for each end, with a stack, would cost more than the rest of the end. */
+const OVER = new HostError('ENDED', 'The invocation has ended.');
 const Json = v.record(v.string(), v.unknown());
 
 export function createInvoker(deps: InvokerDeps): Invoker {
@@ -222,7 +225,7 @@ async function settle(
 ): Promise<WireError | undefined> {
   const { envelope } = outcome;
   let error = envelope.ok ? options.judge?.(envelope.value.results) : envelope.error;
-  if (error !== undefined) ending.abort();
+  if (error !== undefined) ending.abort(OVER);
   try {
     await opened.finish(error === undefined);
   } catch (failure) {
@@ -231,7 +234,7 @@ async function settle(
         ? failure.toWire()
         : { code: 'INTERNAL', message: 'Something went wrong on our side while the invocation ended.' };
   }
-  ending.abort();
+  ending.abort(OVER);
   return error;
 }
 
@@ -284,32 +287,21 @@ async function buildContext(
   instance: Instance | null,
   options: InvokeOptions,
 ): Promise<InvocationContext> {
-  const { version, tenant } = installation;
+  const { tenant } = installation;
   const [secrets, service] = await Promise.all([
     deps.vault.handles({ installationId: installation.id, instanceId: instance?.id ?? null }),
     readService(deps.db, installation, options.serviceId),
   ]);
   const product = await readProduct(deps.db, installation, options.productId ?? service?.productId);
-  const granted = Object.keys(capabilities).filter(
-    (name) => capabilities[name as CapabilityName].inherent || Object.hasOwn(installation.grants, name),
-  );
+  const { config, ...fixed } = fixedContext(installation);
   return {
-    module: { type: version.type, name: version.name, version: version.version },
-    capabilities: granted,
+    ...fixed,
     config: {
-      ...version.manifest.config,
-      ...defaults(version.manifest.settings),
+      ...config,
       ...settingsOf(installation, instance),
       ...secrets,
     },
     secrets,
-    tenant: {
-      uuid: tenant.id,
-      name: tenant.name,
-      locale: tenant.locale,
-      currency: tenant.currency,
-      timezone: tenant.timezone,
-    },
     auth: options.account ?? null,
     locale: tenant.locale,
     asset_base: deps.assetBase(installation),
@@ -324,8 +316,34 @@ async function buildContext(
     task: options.task === undefined ? null : { uuid: options.task.id, attempt: options.task.attempt },
     from_version: options.fromVersion ?? null,
     now: Date.now(),
-    seed: randomBytes(32).toString('base64'),
+    seed: newSeed(),
   };
+}
+
+type FixedContext = Pick<InvocationContext, 'module' | 'capabilities' | 'config' | 'tenant'>;
+const fixedContexts = new WeakMap<Installation, FixedContext>();
+
+/** What of the context a snapshot decides alone: the same for all invocations until the installation changes. */
+function fixedContext(installation: Installation): FixedContext {
+  const known = fixedContexts.get(installation);
+  if (known !== undefined) return known;
+  const { version, tenant, grants } = installation;
+  const made: FixedContext = {
+    module: { type: version.type, name: version.name, version: version.version },
+    capabilities: Object.keys(capabilities).filter(
+      (name) => capabilities[name as CapabilityName].inherent || Object.hasOwn(grants, name),
+    ),
+    config: { ...version.manifest.config, ...defaults(version.manifest.settings) },
+    tenant: {
+      uuid: tenant.id,
+      name: tenant.name,
+      locale: tenant.locale,
+      currency: tenant.currency,
+      timezone: tenant.timezone,
+    },
+  };
+  fixedContexts.set(installation, made);
+  return made;
 }
 
 function defaults(fields: Installation['version']['manifest']['settings']): Record<string, unknown> {

@@ -10,7 +10,7 @@ import type { Route } from '../../sandbox/contract/kinds/module.ts';
 import { requirePermission as requirePanel } from '../auth/permissions.ts';
 import type { ServiceStatus } from '../billing/service-status.ts';
 import type { Tables } from '../database/tables.ts';
-import type { ModuleCaller, ModuleCalls } from '../web/deps.ts';
+import type { ModuleCaller, ModuleCalls, ModuleOwner } from '../web/deps.ts';
 import { responseOf } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import { InvocationFailed, type Invoked, type InvokeOptions, type Invoker } from './invoke.ts';
@@ -36,6 +36,7 @@ const VERBS: Readonly<Record<ModuleRequest['method'], string>> = {
 
 export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
   return {
+    enabled: (tenantId, installationId) => enabled(deps, tenantId, installationId),
     adminPage: (input) => adminPage(deps, input),
     productPage: (input) => productPage(deps, input),
     settingsPage: (input) => settingsPage(deps, input),
@@ -49,6 +50,19 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
     asset: (versionId, path) => asset(deps, versionId, path),
     webhook: (input) => webhook(deps, input),
   };
+}
+
+async function enabled(
+  deps: ModuleCallsDeps,
+  tenantId: string,
+  installationId: string,
+): Promise<ModuleOwner> {
+  const { tenant, status, version } = await deps.installations.get(installationId);
+  if (tenant.id !== tenantId) throw new HostError('NOT_FOUND', 'There is no such module here.');
+  // A newer version that waits for consent ('restricted') does not stop the one in force.
+  if (status !== 'active' && status !== 'restricted')
+    throw new HostError('CONFLICT', 'This module is not enabled.');
+  return { id: installationId, type: version.type, name: version.name, version_id: version.id };
 }
 
 /** Matches a path against a route's uri; returns the `{param}` parts, as they are: the path was decoded when it was read. */
@@ -71,12 +85,15 @@ function findRoute(
   method: string,
   path: string,
 ): { route: Route; params: Record<string, string> } | undefined {
-  const fitting = routes.flatMap((route) => {
-    const params = route.method === method.toLowerCase() ? matchRoute(route.uri, path) : undefined;
-    return params === undefined ? [] : [{ route, params }];
-  });
+  const verb = method.toLowerCase();
   // One that is written out goes before one with parameters, as its author means it and as the panel shows it.
-  return fitting.find(({ route }) => !route.uri.includes('{')) ?? fitting[0];
+  const written = routes.find((route) => route.method === verb && route.uri === path && !path.includes('{'));
+  if (written !== undefined) return { route: written, params: {} };
+  for (const route of routes) {
+    const params = route.method === verb ? matchRoute(route.uri, path) : undefined;
+    if (params !== undefined) return { route, params };
+  }
+  return undefined;
 }
 
 /** Files of published versions only: what waits for review or was revoked is shown to nobody. */

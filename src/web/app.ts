@@ -16,7 +16,7 @@ import type { WebDeps } from './deps.ts';
 import type { RootEnv, TenantEnv } from './env.ts';
 import { errorAnswer } from './errors.ts';
 import { sameOriginOnly } from './guard.ts';
-import { securityHeaders } from './headers.ts';
+import { dataHeaders, securityHeaders } from './headers.ts';
 import { languageSwitch, setLanguage } from './language.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { moduleAssets } from './module/assets.ts';
@@ -24,7 +24,7 @@ import { moduleFrames } from './module/frames.ts';
 import { webhooks } from './module/webhooks.ts';
 import { operatorArea } from './operator/area.ts';
 import type { Panel } from './panel.ts';
-import { siteAt } from './site.ts';
+import { addressOf, siteAt } from './site.ts';
 import { loadStaticFiles } from './static-files.ts';
 import { loadTemplates } from './templates.ts';
 import { withTenant } from './tenants.ts';
@@ -41,8 +41,9 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
     files,
     templates: loadTemplates((name) => files.url(name)),
     payPages: new PayPages(),
+    dataHeaders: dataHeaders(site.secure),
   };
-  const app = new Hono<RootEnv>({ getPath: (request) => site.routePath(new URL(request.url)) });
+  const app = new Hono<RootEnv>({ getPath: (request) => site.routePath(addressOf(request.url)) });
 
   app.onError((error, c) => errorAnswer(panel, c, error));
   app.notFound((c) => errorAnswer(panel, c, new HostError('NOT_FOUND', 'There is no such page.')));
@@ -79,18 +80,18 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
 function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
   const proxies = parseProxies(panel.deps.trustedProxies ?? '');
   return async (c, next) => {
-    const origin = panel.site.originOf(new URL(c.req.url).host);
+    const origin = panel.site.originOf(addressOf(c.req.url).host);
     if (origin === undefined)
       throw new HostError('NOT_FOUND', 'This address is not served here. The operator sets the public URL.');
     // PostgreSQL stores no NUL: nothing that is asked for with one exists.
     if (c.req.url.includes('%00')) throw new HostError('NOT_FOUND', 'There is no such page.');
     c.set('origin', origin);
-    c.set('address', addressOf(panel.deps, proxies, c));
+    c.set('address', clientOf(panel.deps, proxies, c));
     await next();
   };
 }
 
-function addressOf(deps: WebDeps, proxies: ReturnType<typeof parseProxies>, c: Context): string {
+function clientOf(deps: WebDeps, proxies: ReturnType<typeof parseProxies>, c: Context): string {
   const given = deps.clientAddress?.(c.req.raw);
   if (given !== undefined) return given;
   try {
@@ -108,9 +109,14 @@ function addressOf(deps: WebDeps, proxies: ReturnType<typeof parseProxies>, c: C
 const tooLarge = (c: Context): Response =>
   c.json({ error: { code: 'LIMIT', message: 'What was sent is too large.' } }, 413, { connection: 'close' });
 const limitForms = bodyLimit({ maxSize: WEB_LIMITS.bodyBytes, onError: tooLarge });
-const limitPackages = bodyLimit({ maxSize: WEB_LIMITS.packageBytes, onError: tooLarge });
+const SIZE = /^\d{1,15}$/;
 /** Every body is bounded; only a package upload may be large, and says so before: one without a length is collected for whoever sends it. */
-const limitBody: MiddlewareHandler<RootEnv> = (c, next) =>
-  c.req.path === '/operator/packages' && c.req.header('content-length') !== undefined
-    ? limitPackages(c, next)
-    : limitForms(c, next);
+const limitBody: MiddlewareHandler<RootEnv> = (c, next) => {
+  const length = c.req.header('content-length');
+  // Node reads no further than a body's own length. To look at the body itself makes a stream of it, which nobody else wants.
+  if (length !== undefined && SIZE.test(length) && c.req.header('transfer-encoding') === undefined) {
+    const most = c.req.path === '/operator/packages' ? WEB_LIMITS.packageBytes : WEB_LIMITS.bodyBytes;
+    return Number(length) > most ? Promise.resolve(tooLarge(c)) : next();
+  }
+  return limitForms(c, next);
+};

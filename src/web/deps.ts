@@ -377,7 +377,20 @@ export interface ModuleCaller {
 }
 
 /** Entries into a module that answer a browser. The implementer matches routes against the declaration and checks their permission. */
+/** What stands around the frames of an installation. */
+export interface ModuleOwner {
+  readonly id: string;
+  readonly type: string;
+  readonly name: string;
+  readonly version_id: string;
+}
+
 export interface ModuleCalls {
+  /**
+   * An enabled installation of this tenant, from the host's snapshot: each request to a module begins here and reads no SQL.
+   * @throws NOT_FOUND, also for another tenant's; CONFLICT if it is not enabled
+   */
+  enabled(tenantId: string, installationId: string): Promise<ModuleOwner>;
   /**
    * An admin page or API route. `path` is below the module's prefix, without a leading slash: 'servers/1'.
    * A redirect to a route comes back as kind 'redirect' whose `to` is such a path; anything else is an outside address.

@@ -23,6 +23,8 @@ interface Base {
   origin: string;
   /** The client's address. */
   address: string;
+  /** The response was made with dataHeaders(). */
+  hasAllHeaders?: true;
   /** The language this request is answered in, and its texts. */
   lang: Lang;
   t: Translate;

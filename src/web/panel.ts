@@ -20,6 +20,8 @@ export interface Panel {
   readonly files: StaticFiles;
   readonly templates: Templates;
   readonly payPages: PayPages;
+  /** See dataHeaders(). */
+  readonly dataHeaders: Readonly<Record<string, string>>;
 }
 
 /** What a page says of itself beside its data. */

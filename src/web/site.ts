@@ -8,6 +8,29 @@ const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** Paths that are the same on every host: no tenant is put before them. */
 const SHARED = /^\/(?:static|hooks|language)\/|^\/m\/[^/]+\/assets\/|^\/healthz$/;
 
+/** The parts of a request's address that are asked for with each request. */
+export type Address = Pick<URL, 'host' | 'pathname'>;
+
+/** @param url as a Request has it: absolute, and written the way URL writes it, so that its parts need not be looked for anew */
+export function addressOf(url: string): Address {
+  const hostAt = url.indexOf('//') + 2;
+  const pathAt = url.indexOf('/', hostAt);
+  const end = url.slice(pathAt).search(/[?#]/);
+  return {
+    host: url.slice(hostAt, pathAt),
+    pathname: end < 0 ? url.slice(pathAt) : url.slice(pathAt, pathAt + end),
+  };
+}
+
+/** '?a=b' or ''. */
+export function searchOf(url: string): string {
+  const at = url.indexOf('?');
+  const fragmentAt = url.indexOf('#');
+  return at < 0 || (fragmentAt >= 0 && fragmentAt < at)
+    ? ''
+    : url.slice(at, fragmentAt < 0 ? undefined : fragmentAt);
+}
+
 export interface Site {
   /** '' or '/hosting', never with a slash at its end. */
   readonly base: string;
@@ -17,9 +40,9 @@ export interface Site {
   /** The tenant's slug if the host is a tenant's own. */
   tenantOf(host: string): string | undefined;
   /** The path a browser sees: with the base, also where a foreign app's mount() took it off the request. */
-  seenPath(url: URL): string;
+  seenPath(url: Address): string;
   /** The path our routes see: without the base, with the tenant that the host means put in front. */
-  routePath(url: URL): string;
+  routePath(url: Address): string;
 }
 
 /** @param publicUrl absolute; what stands in WebDeps.publicUrl */

@@ -6,6 +6,7 @@ import type { Tenant, TenantEnv } from './env.ts';
 import { setLanguage } from './language.ts';
 import { WEB_LIMITS } from './limits.ts';
 import type { Panel } from './panel.ts';
+import { addressOf } from './site.ts';
 
 export function tenantFinder(deps: WebDeps): (slug: string) => Promise<Tenant | undefined> {
   const cache = new Map<string, { tenant: Tenant; until: number }>();
@@ -31,7 +32,7 @@ export function withTenant(panel: Panel): MiddlewareHandler<TenantEnv> {
   return async (c, next) => {
     const tenant = await find(c.req.param('tenant') ?? '');
     if (tenant === undefined) throw new HostError('NOT_FOUND', 'There is no such tenant here.');
-    const ownHost = panel.site.tenantOf(new URL(c.req.url).host) !== undefined;
+    const ownHost = panel.site.tenantOf(addressOf(c.req.url).host) !== undefined;
     c.set('tenant', tenant);
     setLanguage(c, { tenantLocale: tenant.locale });
     c.set('tenantBase', ownHost ? panel.site.base : `${panel.site.base}/t/${tenant.slug}`);

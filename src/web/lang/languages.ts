@@ -18,7 +18,8 @@ const ACCEPTED = 20;
 
 /** The first of ours that an Accept-Language header asks for, the best loved first. */
 export function acceptedLanguage(header: string | undefined): Lang | undefined {
-  const asked = (header ?? '')
+  if (header === undefined) return undefined;
+  const asked = header
     .split(',', ACCEPTED)
     .map((part) => {
       const [tag = '', ...parameters] = part.split(';');

@@ -3,6 +3,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import type { Context } from 'hono';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import { escapeHtml } from '../filters.ts';
+import type { TenantEnv } from '../env.ts';
 import type { Panel } from '../panel.ts';
 import { frameHtml, frameNotice, sendFrame, type FrameOwner } from './frame-document.ts';
 
@@ -65,13 +66,22 @@ function redirectFrame(panel: Panel, c: Context, owner: FrameOwner, to: string, 
 }
 
 /** A module's answer for the bridge: data, never something a browser would run on our origin. */
-export function tellBridge(panel: Panel, c: Context, owner: FrameOwner, response: ModuleResponse): Response {
+export function tellBridge(
+  panel: Panel,
+  c: Context<TenantEnv>,
+  owner: FrameOwner,
+  response: ModuleResponse,
+): Response {
+  c.set('hasAllHeaders', true);
+  return new Response(JSON.stringify(dataOf(panel, owner, response)), { headers: panel.dataHeaders });
+}
+
+function dataOf(panel: Panel, owner: FrameOwner, response: ModuleResponse): object {
   const { kind, status } = response;
-  if (kind === 'html')
-    return c.json({ kind, status, html: frameHtml(panel, owner.versionId, response.html) });
-  if (kind === 'json') return c.json({ kind, status, body: response.body ?? null });
-  if (kind === 'text') return c.json({ kind, status, text: response.text });
-  if (kind === 'redirect') return c.json({ kind, status, to: response.to });
+  if (kind === 'html') return { kind, status, html: frameHtml(panel, owner.versionId, response.html) };
+  if (kind === 'json') return { kind, status, body: response.body ?? null };
+  if (kind === 'text') return { kind, status, text: response.text };
+  if (kind === 'redirect') return { kind, status, to: response.to };
   const filename = (response.filename ?? 'file').replace(SAFE_NAME, '_').slice(0, NAME_CHARS);
-  return c.json({ kind, status, base64: response.base64, filename });
+  return { kind, status, base64: response.base64, filename };
 }

@@ -11,7 +11,7 @@ import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import { requirePermission } from '../../auth/permissions.ts';
 import type { SignedIn } from '../../auth/sessions.ts';
 import { sameText } from '../../auth/tokens.ts';
-import type { ModuleCaller } from '../deps.ts';
+import type { ModuleCaller, ModuleOwner } from '../deps.ts';
 import type { TenantEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
 import { idFrom } from '../forms.ts';
@@ -19,6 +19,7 @@ import { CSRF_HEADER } from '../guard.ts';
 import { installationOf, nothingHere, runs, type InstallationRow } from '../need.ts';
 import type { Panel } from '../panel.ts';
 import { findAccount } from '../session.ts';
+import { searchOf } from '../site.ts';
 import { isOutside, showInFrame, tellBridge } from './answer.ts';
 import { frameNotice, sendFrame, type FrameOwner } from './frame-document.ts';
 import { moduleRequest } from './request.ts';
@@ -51,10 +52,8 @@ function owner(c: FrameContext, installation: { readonly version_id: string }): 
   return { origin: c.get('origin'), versionId: installation.version_id };
 }
 
-async function active(panel: Panel, c: FrameContext): Promise<InstallationRow> {
-  const installation = await installationOf(panel, c.get('tenant').id, idFrom(c.req.param('installation')));
-  if (!runs(installation.status)) throw new HostError('CONFLICT', 'This module is not enabled.');
-  return installation;
+async function active(panel: Panel, c: FrameContext): Promise<ModuleOwner> {
+  return panel.deps.modules.enabled(c.get('tenant').id, idFrom(c.req.param('installation')));
 }
 
 /** A service this account may see, with what its frames need. @throws NOT_FOUND, CONFLICT */
@@ -120,8 +119,8 @@ function frameError(panel: Panel, c: FrameContext, error: unknown): Response {
 
 function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
   const { modules } = panel.deps;
-  const seenUrl = (c: FrameContext, { type, name }: InstallationRow, path: string): string =>
-    `${c.get('origin')}/admin/modules/${type}/${name}/${path}${new URL(c.req.url).search}`;
+  const seenUrl = (c: FrameContext, { type, name }: ModuleOwner, path: string): string =>
+    `${c.get('origin')}/admin/modules/${type}/${name}/${path}${searchOf(c.req.url)}`;
 
   app.get('/:installation/page/:path{.+}', async (c) => {
     const account = await accountFor(panel, c, 'admin');

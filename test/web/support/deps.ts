@@ -374,6 +374,19 @@ export function testDeps(
       markStepDone: async (input) => note('markStepDone', input),
     },
     modules: {
+      enabled: async (tenantId, id) => {
+        const row = await db
+          .selectFrom('installations as installation')
+          .innerJoin('modules as module', 'module.id', 'installation.module_id')
+          .select(['installation.id', 'module.type', 'module.name', 'version_id', 'status'])
+          .where('installation.id', '=', id)
+          .where('installation.tenant_id', '=', tenantId)
+          .executeTakeFirst();
+        if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such module here.');
+        if (row.status !== 'active' && row.status !== 'restricted')
+          throw new HostError('CONFLICT', 'This module is not enabled.');
+        return row;
+      },
       adminPage: answered('adminPage'),
       productPage: answered('productPage'),
       settingsPage: answered('settingsPage'),
