@@ -11,6 +11,14 @@ import { need } from '../need.ts';
 import { withNote } from '../notes.ts';
 import { accountPage, type Panel } from '../panel.ts';
 
+const CountryForm = v.object({
+  country: v.pipe(
+    v.string(),
+    v.trim(),
+    v.toUpperCase(),
+    v.regex(/^(?:[A-Z]{2})?$/, 'Two letters, for example PL.'),
+  ),
+});
 const CreditForm = v.object({
   amount: v.pipe(v.string(), v.trim()),
   direction: v.picklist(['give', 'take']),
@@ -20,7 +28,7 @@ const CreditForm = v.object({
 async function clientOf(panel: Panel, c: AccountContext) {
   const row = await panel.deps.db
     .selectFrom('accounts')
-    .select(['id', 'name', 'email'])
+    .select(['id', 'name', 'email', 'country'])
     .where('tenant_id', '=', c.get('tenant').id)
     .where('kind', '=', 'client')
     .where('id', '=', idFrom(c.req.param('id')))
@@ -55,6 +63,24 @@ export function clientBillingPages(app: AccountApp, panel: Panel): void {
     return accountPage(panel, c, 'admin/client-billing', data, Object.keys(errors).length === 0 ? 200 : 422);
   };
   app.get('/clients/:id/billing', (c) => page(c));
+
+  app.post('/clients/:id/country', async (c) => {
+    need(c, 'clients.manage');
+    const client = await clientOf(panel, c);
+    const form = await checkForm(c, CountryForm);
+    if (!form.ok) return page(c, form.errors);
+    const country = form.value.country === '' ? null : form.value.country;
+    await panel.deps.db
+      .updateTable('accounts')
+      .set({ country })
+      .where('id', '=', client.id)
+      .where('tenant_id', '=', c.get('tenant').id)
+      .execute();
+    return c.redirect(
+      withNote(`${c.get('tenantBase')}/admin/clients/${client.id}/billing`, 'profile-saved'),
+      303,
+    );
+  });
 
   app.post('/clients/:id/credit', async (c) => {
     need(c, 'billing.manage');

@@ -22,7 +22,11 @@ const PaymentForm = v.object({
   reference: v.pipe(Text, v.minLength(1, 'Say how it came in.')),
 });
 const DueForm = v.object({ due: Day });
-const RefundForm = v.object({ amount: v.string(), reason: v.optional(Text, '') });
+const RefundForm = v.object({
+  amount: v.string(),
+  reason: v.optional(Text, ''),
+  via: v.picklist(['gateway', 'hand']),
+});
 const SettleForm = v.object({ arrived: v.picklist(['yes', 'no']) });
 const NewForm = v.object({
   client: v.pipe(v.string(), v.uuid('Choose a client.')),
@@ -93,14 +97,18 @@ async function invoicePage(panel: Panel, c: AccountContext, errors: FormErrors =
     creditRows(panel, { invoiceId: invoice.id }),
     creditBalance(panel.deps.db, c.get('tenant').id, invoice.client_id),
   ]);
+  const canRefund = await Promise.all(
+    payments.map(async ({ instance_id: id }) => id !== null && panel.deps.gateways.canRefund(id)),
+  );
   const status = Object.keys(errors).length === 0 ? 200 : 422;
   const data = {
     title: invoice.label,
     crumb: { href: `${c.get('tenantBase')}/admin/invoices`, title: c.get('t')('menu.invoices') },
     invoice,
     items,
-    payments: payments.map((payment) => ({
+    payments: payments.map((payment, index) => ({
       ...payment,
+      canRefund: canRefund[index] === true,
       left_minor: payment.amount_minor - payment.refunded_minor,
       left: majorText(payment.amount_minor - payment.refunded_minor, payment.currency),
     })),
@@ -236,15 +244,16 @@ export function invoicePages(app: AccountApp, panel: Panel): void {
   );
   app.post(
     '/invoices/:id/payments/:payment/refund',
-    doing(panel, RefundForm, 'refund-noted', (c, invoice, { amount, reason }) =>
-      invoicing.refundByHand({
+    doing(panel, RefundForm, 'refund-noted', (c, invoice, { amount, reason, via }) => {
+      const refund = {
         tenantId: c.get('tenant').id,
         paymentId: idFrom(c.req.param('payment')),
         amountMinor: amountOf(amount, invoice.currency),
         reason,
         accountId: c.get('account').accountId,
-      }),
-    ),
+      };
+      return via === 'gateway' ? panel.deps.gateways.refund(refund) : invoicing.refundByHand(refund);
+    }),
   );
   app.post(
     '/invoices/:id/refunds/:refund',

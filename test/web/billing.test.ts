@@ -1,0 +1,149 @@
+/** Pages of invoices and credit: each for its own tenant and client only, behind its permission, and what is typed reaches the use case whole. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { newClient, newInvoice } from '../billing/support.ts';
+import { usePanel } from './support/panel.ts';
+
+const panel = usePanel();
+const ADMIN = '/t/acme/admin';
+let invoiceId = '';
+let othersInvoiceId = '';
+
+beforeAll(async () => {
+  const { db, seeded } = panel();
+  const payer = { tenantId: seeded.tenantId, clientId: seeded.clientId };
+  ({ id: invoiceId } = await newInvoice(db, payer, 1_250));
+  const otherClient = { ...payer, clientId: await newClient(db, seeded.tenantId) };
+  ({ id: othersInvoiceId } = await newInvoice(db, otherClient, 990));
+});
+
+async function admin() {
+  const visitor = panel().visitor();
+  await visitor.signIn('admin', 'olga@acme.test');
+  return visitor;
+}
+
+async function client() {
+  const visitor = panel().visitor();
+  await visitor.signIn('client', 'carl@client.test');
+  return visitor;
+}
+
+function lastCall(name: string): unknown {
+  return panel().deps.called.findLast((call) => call.name === name)?.input;
+}
+
+describe('an admin', () => {
+  test('sees invoices and books what came in, in the currency’s digits', async () => {
+    const visitor = await admin();
+    const list = await (await visitor.get(`${ADMIN}/invoices?status=unpaid&q=INV`)).text();
+    expect(list).toContain('INV-00001');
+    const form = { amount: '12,5', reference: 'Transfer 1' };
+    const booked = await visitor.post(`${ADMIN}/invoices/${invoiceId}/payments`, form);
+    expect(booked.status).toBe(303);
+    expect(lastCall('bookByHand')).toMatchObject({ invoiceId, amountMinor: 1_250, reference: 'Transfer 1' });
+  });
+
+  test.each([
+    ['no amount', { amount: '', reference: 'x' }],
+    ['an amount of nothing', { amount: '0', reference: 'x' }],
+    ['more digits than the currency has', { amount: '1.255', reference: 'x' }],
+    ['less than nothing', { amount: '-3', reference: 'x' }],
+    ['no reference', { amount: '1', reference: ' ' }],
+  ])('is told what is wrong with %s', async (_what, form) => {
+    const visitor = await admin();
+    panel().deps.called.length = 0;
+    expect((await visitor.post(`${ADMIN}/invoices/${invoiceId}/payments`, form)).status).toBe(422);
+    expect(panel().deps.called).toEqual([]);
+  });
+
+  test('sets how the tenant bills, and is told what cannot be', async () => {
+    const visitor = await admin();
+    const form = {
+      invoice_prefix: 'A-',
+      due_days: '14',
+      invoice_ahead_days: '3',
+      suspend_after_days: '5',
+      terminate_after_days: '',
+      orders_per_hour: '9',
+      pay_first: 'on',
+    };
+    expect((await visitor.post(`${ADMIN}/billing`, form)).status).toBe(303);
+    expect(lastCall('saveBillingSettings')).toMatchObject({
+      settings: { due_days: 14, terminate_after_days: null, pay_first: true, auto_credit: false },
+    });
+    expect((await visitor.post(`${ADMIN}/billing`, { ...form, due_days: '-1' })).status).toBe(422);
+    expect((await visitor.post(`${ADMIN}/billing`, { ...form, terminate_after_days: '0' })).status).toBe(422);
+  });
+
+  test('without the permission sees and changes no money', async () => {
+    const { db, seeded, deps } = panel();
+    await db
+      .updateTable('roles')
+      .set({ permissions: ['services.view', 'clients.manage'] })
+      .where('tenant_id', '=', seeded.tenantId)
+      .execute();
+    deps.auth.sessions.forget(seeded.adminId);
+    const visitor = await admin();
+    deps.called.length = 0;
+    for (const path of [
+      '/invoices',
+      `/invoices/${invoiceId}`,
+      '/invoices/new',
+      '/billing',
+      `/clients/${seeded.clientId}/billing`,
+    ])
+      expect([path, (await visitor.get(ADMIN + path)).status]).toEqual([path, 403]);
+    for (const path of [`/invoices/${invoiceId}/cancel`, `/clients/${seeded.clientId}/credit`, '/billing'])
+      expect([path, (await visitor.post(ADMIN + path, {})).status]).toEqual([path, 403]);
+    expect(deps.called).toEqual([]);
+    await db
+      .updateTable('roles')
+      .set({ permissions: ['*'] })
+      .where('tenant_id', '=', seeded.tenantId)
+      .execute();
+    deps.auth.sessions.forget(seeded.adminId);
+  });
+
+  test('of another tenant finds none of it', async () => {
+    const visitor = panel().visitor();
+    await visitor.signIn('admin', 'hank@globex.test', { tenant: 'globex' });
+    const { seeded, deps } = panel();
+    deps.called.length = 0;
+    for (const path of [`/invoices/${invoiceId}`, `/clients/${seeded.clientId}/billing`])
+      expect((await visitor.get(`/t/globex/admin${path}`)).status).toBe(404);
+    for (const path of ['payments', 'credit', 'cancel', 'due'])
+      expect((await visitor.post(`/t/globex/admin/invoices/${invoiceId}/${path}`, {})).status).toBe(404);
+    expect((await visitor.post(`/t/globex/admin/clients/${seeded.clientId}/credit`, {})).status).toBe(404);
+    expect(await (await visitor.get('/t/globex/admin/invoices')).text()).not.toContain('INV-00001');
+    expect(deps.called).toEqual([]);
+  });
+});
+
+describe('a client', () => {
+  test('sees the own invoices, and no other’s', async () => {
+    const visitor = await client();
+    const list = await (await visitor.get('/t/acme/invoices')).text();
+    expect(list).toContain('INV-00001');
+    expect(list).not.toContain('INV-00002');
+    const invoice = await (await visitor.get(`/t/acme/invoices/${invoiceId}`)).text();
+    expect(invoice).toContain('$12.50');
+    expect(invoice).toContain(`/t/acme/invoices/${invoiceId}/pay`);
+    expect((await visitor.get(`/t/acme/invoices/${othersInvoiceId}`)).status).toBe(404);
+  });
+
+  test('uses credit for, and cancels, only what is the own', async () => {
+    const visitor = await client();
+    const { seeded, deps } = panel();
+    deps.called.length = 0;
+    expect((await visitor.post(`/t/acme/invoices/${othersInvoiceId}/credit`, {})).status).toBe(404);
+    expect((await visitor.post(`/t/acme/services/${seeded.otherServiceId}/-/cancel`, {})).status).toBe(404);
+    expect((await visitor.post(`/t/acme/services/${seeded.otherServiceId}/-/keep`, {})).status).toBe(404);
+    expect(deps.called).toEqual([]);
+    expect((await visitor.post(`/t/acme/services/${seeded.serviceId}/-/cancel`, {})).status).toBe(303);
+    expect(lastCall('cancelService')).toEqual({
+      tenantId: seeded.tenantId,
+      serviceId: seeded.serviceId,
+      actor: 'client',
+    });
+  });
+});
