@@ -66,6 +66,7 @@ import { mailPerson, tellCategory } from './notifications/notifications.ts';
 import { subscribeNotifications } from './notifications/subscribe.ts';
 import { openKeyring } from './secrets/master-key.ts';
 import { Vault } from './secrets/vault.ts';
+import { openHostMail } from './mail/host-mail.ts';
 import { createApp } from './web/app.ts';
 import type { WebDeps } from './web/deps.ts';
 import type { RootEnv } from './web/env.ts';
@@ -215,7 +216,7 @@ async function compose(
   const panel = createPanel({
     options,
     databases,
-    auth: options.auth?.(db) ?? createAuth(db, Date.now),
+    auth: options.auth?.(db) ?? createAuth(db, Date.now, keyring),
     sandbox,
     invoker,
     installations,
@@ -390,11 +391,13 @@ interface PanelParts {
 function createPanel(parts: PanelParts): WebDeps {
   const { options, auth, sandbox, invoker, installations, versions, vault, flows, runnerIds, log } = parts;
   const { db } = parts.databases.host;
+  const mail = openHostMail(options.env ?? process.env);
   return {
     db,
     now: Date.now,
     publicUrl: options.publicUrl,
     ...(options.clientAddress === undefined ? {} : { clientAddress: options.clientAddress }),
+    ...(mail === undefined ? {} : { mail }),
     trustedProxies: options.trustedProxies ?? (options.env ?? process.env)['BULKHEAD_TRUSTED_PROXIES'] ?? '',
     auth,
     gateways: createGateways({ db, installations, invoker }),

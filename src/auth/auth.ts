@@ -7,13 +7,16 @@ import type { Kysely } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
 import { createAccount, setPassword, type AccountKind, type NewAccount } from './accounts.ts';
+import type { Keyring } from '../secrets/keyring.ts';
+import { createAccountLinks, type AccountLinks } from './links.ts';
 import { createOperatorLinks, type OperatorLinks } from './operator-link.ts';
 import { AUTH_LIMITS } from './limits.ts';
 import { verifyPassword } from './password.ts';
 import { failureLimit } from './rate-limit.ts';
 import { createSessions, type Sessions, type SignedIn } from './sessions.ts';
 import { tellOfUser } from './user-events.ts';
-import { createSignIn, type SignIn } from './sign-in.ts';
+import { createSignIn, openSession, type SignIn, type SignInResult } from './sign-in.ts';
+import { createTwoFactor, type TwoFactor } from './two-factor.ts';
 
 /** Asked instead of our cookies and sign-in pages, where an embedder's own app signs people in (external.ts). */
 export interface ExternalSessions {
@@ -35,6 +38,18 @@ export interface Auth {
   /** Ends the session it was signed in with. */
   signOut(account: SignedIn): Promise<void>;
   readonly operatorLinks: OperatorLinks;
+  readonly links: AccountLinks;
+  /** Absent where no keyring is given: then nobody can switch it on. */
+  readonly twoFactor?: TwoFactor;
+  /** The second half of a sign-in that asked for a code. @throws LIMIT after too many wrong ones */
+  finishSignIn(input: {
+    readonly token: string;
+    readonly code: string;
+    readonly userAgent: string;
+    readonly address: string;
+  }): Promise<SignInResult>;
+  /** Signs in whoever just made this account. */
+  openSession(accountId: string, from: { userAgent: string; address: string }): Promise<SignInResult>;
   /** @throws BAD_INPUT or CONFLICT with errors by field as data */
   createAccount(account: NewAccount): Promise<{ id: string }>;
   /** Sets a password and ends the account's other sessions. @throws BAD_INPUT, NOT_FOUND */
@@ -44,8 +59,10 @@ export interface Auth {
 }
 
 /** @param now epoch milliseconds */
-export function createAuth(db: Kysely<Tables>, now: () => number): Auth {
+export function createAuth(db: Kysely<Tables>, now: () => number, keyring?: Keyring): Auth {
   const sessions = createSessions(db, now);
+  const links = createAccountLinks(db, now);
+  const twoFactor = keyring === undefined ? undefined : createTwoFactor(db, keyring, now);
   // Whoever found an open session must not guess on, nor keep all other people's sign-ins waiting with hashes.
   const checks = failureLimit({
     failures: AUTH_LIMITS.passwordChecksPerAccount,
@@ -54,7 +71,17 @@ export function createAuth(db: Kysely<Tables>, now: () => number): Auth {
   });
   return {
     sessions,
-    signIn: createSignIn(db, sessions, now),
+    signIn: createSignIn(db, { sessions, links }, now),
+    links,
+    ...(twoFactor === undefined ? {} : { twoFactor }),
+    async finishSignIn({ token, code, ...from }) {
+      const accountId = await links.find(token, 'second_factor');
+      if (accountId === undefined || !((await twoFactor?.check(accountId, code)) ?? false))
+        return { ok: false, reason: 'refused' };
+      if ((await links.use(token, 'second_factor')) === undefined) return { ok: false, reason: 'refused' };
+      return openSession(db, sessions, accountId, from);
+    },
+    openSession: (accountId, from) => openSession(db, sessions, accountId, from),
     async signOut({ accountId, sessionId }) {
       await sessions.revoke(accountId, sessionId);
       await tellOfUser(db, 'UserLoggedOut', accountId);

@@ -98,7 +98,7 @@ async function recognise(
     .onConflict((conflict) =>
       conflict.columns(['kind', 'tenant_id', 'email']).doUpdateSet({ name: person.name }),
     )
-    .returning(['id', 'disabled_at'])
+    .returning(['id', 'disabled_at', 'locale'])
     .executeTakeFirstOrThrow();
   if (account.disabled_at !== null) return undefined;
   const session = await sessionOf(db, account.id);
@@ -110,6 +110,7 @@ async function recognise(
     tenantId,
     email: person.email,
     name: person.name,
+    locale: account.locale,
     permissions: byKind[person.kind],
     csrfToken: session.csrf_secret,
   };

@@ -33,5 +33,17 @@ export const AUTH_LIMITS = Object.freeze({
   failureWindowMs: 15 * 60_000,
   failureEntries: 50_000,
 
+  /** A link to a new password works this long, */
+  resetLinkMs: 60 * 60_000,
+  /** and a sign-in waits this long for its second factor. */
+  secondFactorMs: 5 * 60_000,
+  /** Codes tried for one account within failureWindowMs. */
+  codesPerAccount: 8,
+  /** Links by mail within failureWindowMs, for one address of mail and from one sender. */
+  resetsPerEmail: 3,
+  resetsPerSender: 20,
+  /** Accounts that one sender may register within failureWindowMs. */
+  registrationsPerSender: 5,
+
   operatorLinkMs: 24 * 60 * 60_000,
 });

@@ -19,6 +19,8 @@ export interface SignedIn {
   readonly name: string;
   /** Keys of the account's role; an operator's is ['*'], a client's is empty. */
   readonly permissions: readonly string[];
+  /** The language chosen for the account, if any. */
+  readonly locale: string | null;
   /** Sent with every form: proves that the page it came from was ours. */
   readonly csrfToken: string;
 }
@@ -182,6 +184,7 @@ async function readSession(db: Kysely<Tables>, hash: Buffer) {
       'accounts.tenant_id',
       'accounts.email',
       'accounts.name',
+      'accounts.locale',
       'roles.permissions',
     ])
     .where('sessions.token_sha256', '=', hash)
@@ -213,6 +216,7 @@ function toSignedIn(row: SessionAccount): SignedIn {
     tenantId: row.tenant_id,
     email: row.email,
     name: row.name,
+    locale: row.locale,
     permissions: byKind[row.kind],
     csrfToken: row.csrf_secret,
   };

@@ -8,6 +8,7 @@ import type { Tables } from '../database/tables.ts';
 import type { AccountKind } from './accounts.ts';
 import { AUTH_LIMITS } from './limits.ts';
 import { senderKey } from './addresses.ts';
+import type { AccountLinks } from './links.ts';
 import { hashPassword, needsRehash, verifyPassword } from './password.ts';
 import { failureLimit } from './rate-limit.ts';
 import type { Sessions } from './sessions.ts';
@@ -25,6 +26,8 @@ export interface SignInRequest {
 export type SignInResult =
   | { readonly ok: true; readonly token: string; readonly accountId: string }
   | { readonly ok: false; readonly reason: 'refused' }
+  /** The password is right; `token` stands for it until a code is given (Auth.finishSignIn). */
+  | { readonly ok: false; readonly reason: 'second_factor'; readonly token: string }
   | { readonly ok: false; readonly reason: 'too_many'; readonly waitMs: number };
 
 export type SignIn = (request: SignInRequest) => Promise<SignInResult>;
@@ -37,7 +40,7 @@ export interface SignInLimits {
 
 export function createSignIn(
   db: Kysely<Tables>,
-  sessions: Sessions,
+  parts: { readonly sessions: Sessions; readonly links: AccountLinks },
   now: () => number,
   limits: SignInLimits = AUTH_LIMITS,
 ): SignIn {
@@ -66,16 +69,32 @@ export function createSignIn(
     byAccount.clear(accountKey);
     byAddress.forgive(sender, time);
     if (needsRehash(account.password_hash)) await rehash(db, account.id, request.password);
-    const { token } = await sessions.create(account.id, request);
-    await tellOfSignIn(db, account.id, request.address);
-    return { ok: true, token, accountId: account.id };
+    if (account.totp_secret !== null)
+      return {
+        ok: false,
+        reason: 'second_factor',
+        token: await parts.links.create(account.id, 'second_factor'),
+      };
+    return openSession(db, parts.sessions, account.id, request);
   };
+}
+
+/** Signed in: a session, and whoever listens is told. */
+export async function openSession(
+  db: Kysely<Tables>,
+  sessions: Sessions,
+  accountId: string,
+  from: { readonly userAgent: string; readonly address: string },
+): Promise<SignInResult> {
+  const { token } = await sessions.create(accountId, from);
+  await tellOfSignIn(db, accountId, from.address);
+  return { ok: true, token, accountId };
 }
 
 async function findAccount(db: Kysely<Tables>, kind: AccountKind, tenantId: string | null, email: string) {
   return db
     .selectFrom('accounts')
-    .select(['id', 'password_hash', 'disabled_at'])
+    .select(['id', 'password_hash', 'disabled_at', 'totp_secret'])
     .where('kind', '=', kind)
     .where('email', '=', email)
     .where('tenant_id', 'is not distinct from', tenantId)

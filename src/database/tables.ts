@@ -21,6 +21,14 @@ type Json = ColumnType<unknown, string | number | boolean | object, string | num
 
 type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
 
+export interface AccountLinksTable {
+  token_sha256: Bytes;
+  account_id: string;
+  purpose: 'password_reset' | 'second_factor';
+  expires_at: Date;
+  created_at: Defaulted<Date>;
+}
+
 export interface AccountsTable {
   id: Defaulted<string>;
   kind: 'operator' | 'admin' | 'client';
@@ -32,6 +40,10 @@ export interface AccountsTable {
   disabled_at: Nullable<Date>;
   created_at: Defaulted<Date>;
   country: Nullable<string>;
+  locale: Nullable<string>;
+  totp_secret: Nullable<Bytes>;
+  totp_step: Defaulted<number>;
+  recovery_codes: Defaulted<string[]>;
 }
 
 export interface BillingSettingsTable {
@@ -587,6 +599,7 @@ export interface TenantsTable {
   runner_number: Computed<number>;
   egress_allow: Defaulted<Json>;
   created_at: Defaulted<Date>;
+  client_registration: Defaulted<boolean>;
 }
 
 export interface UsageMinutesTable {
@@ -610,6 +623,7 @@ export interface WorkersTable {
 }
 
 export interface Tables {
+  account_links: AccountLinksTable;
   accounts: AccountsTable;
   billing_settings: BillingSettingsTable;
   breaker_kills: BreakerKillsTable;

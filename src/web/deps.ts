@@ -12,6 +12,7 @@ import type { Answer, Risk } from '../../sandbox/contract/grant.ts';
 import type { ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { Field } from '../../sandbox/contract/kinds/module.ts';
 import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
+import type { HostMail } from '../mail/host-mail.ts';
 import type { Auth } from '../auth/auth.ts';
 import type { BillingSettings } from '../billing/settings.ts';
 import type { Tables } from '../database/tables.ts';
@@ -26,6 +27,8 @@ export interface WebDeps {
   readonly clientAddress?: (request: Request) => string | undefined;
   /** Addresses and ranges of reverse proxies whose X-Forwarded-For counts: '10.0.0.0/8 ::1'. */
   readonly trustedProxies?: string;
+  /** The host's own mail; absent if the operator set up none. */
+  readonly mail?: HostMail;
   readonly auth: Auth;
   readonly catalog: Catalog;
   readonly instances: InstanceCases;

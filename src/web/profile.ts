@@ -10,6 +10,7 @@ import { checkForm, idFrom } from './forms.ts';
 import { writeLanguageCookie } from './cookies.ts';
 import { ownPath } from './language.ts';
 import { isLanguage } from './lang/languages.ts';
+import { twoFactorPages } from './two-factor-pages.ts';
 import { withNote } from './notes.ts';
 import { accountPage, operatorPage, type PageData, type Panel } from './panel.ts';
 
@@ -39,12 +40,12 @@ function checkPassword(context: v.RawCheckContext<string>): void {
   if (fault !== undefined) context.addIssue({ message: fault });
 }
 
-type Show<C> = (c: C, data: PageData, status: 200 | 422) => Promise<Response>;
+type Show<C> = (c: C, template: string, data: PageData, status: 200 | 422) => Promise<Response>;
 
 export function profilePages(app: AccountApp, panel: Panel): void {
   const baseOf = (c: AccountContext): string =>
     c.get('area') === 'admin' ? `${c.get('tenantBase')}/admin` : c.get('tenantBase');
-  register(app, panel, baseOf, (c, data, status) => accountPage(panel, c, 'parts/profile', data, status));
+  register(app, panel, baseOf, (c, template, data, status) => accountPage(panel, c, template, data, status));
 }
 
 export function operatorProfilePages(app: OperatorApp, panel: Panel): void {
@@ -52,7 +53,7 @@ export function operatorProfilePages(app: OperatorApp, panel: Panel): void {
     app,
     panel,
     () => `${panel.site.base}/operator`,
-    (c: OperatorContext, data, status) => operatorPage(panel, c, 'parts/profile', data, status),
+    (c: OperatorContext, template, data, status) => operatorPage(panel, c, template, data, status),
   );
 }
 
@@ -69,6 +70,7 @@ function register<E extends OperatorEnv>(
     const status = Object.keys(errors).length === 0 ? 200 : 422;
     return show(
       c,
+      'parts/profile',
       {
         title: c.get('t')('menu.profile'),
         me: account,
@@ -81,6 +83,12 @@ function register<E extends OperatorEnv>(
   };
 
   app.get('/profile', (c) => page(c));
+  twoFactorPages(app, panel, {
+    homeOf: (c) => `${baseOf(c)}/profile`,
+    issuerOf: (c) => new URL(c.get('origin')).host,
+    show,
+    profile: page,
+  });
 
   app.post('/profile', async (c) => {
     const form = await checkForm(c, NameForm);
@@ -94,6 +102,13 @@ function register<E extends OperatorEnv>(
   app.post('/profile/language', async (c) => {
     const form = await checkForm(c, LanguageForm);
     if (!form.ok) throw new HostError('BAD_INPUT', 'Choose one of the languages.');
+    const { accountId } = c.get('account');
+    await db
+      .updateTable('accounts')
+      .set({ locale: form.value.language })
+      .where('id', '=', accountId)
+      .execute();
+    auth.sessions.forget(accountId);
     writeLanguageCookie(c, form.value.language, panel.site);
     return c.redirect(ownPath(form.value.from, panel.site.base), 303);
   });

@@ -6,6 +6,7 @@ import { readSessionCookie } from './cookies.ts';
 import type { AccountEnv, Area, OperatorEnv } from './env.ts';
 import { wantsJson } from './errors.ts';
 import { changesState, checkCsrf } from './guard.ts';
+import { setLanguage } from './language.ts';
 import type { Panel } from './panel.ts';
 
 /** The account behind a request, or undefined: by an embedder's own sign-in, else by the area's cookie. */
@@ -51,6 +52,7 @@ export function requireAccount(panel: Panel, area: 'admin' | 'client'): Middlewa
     await checkCsrf(c.req.raw, account);
     c.set('account', account);
     c.set('area', area);
+    setLanguage(c, { tenantLocale: c.get('tenant').locale, accountLocale: account.locale });
     await next();
     return undefined;
   };
@@ -62,6 +64,7 @@ export function requireOperator(panel: Panel): MiddlewareHandler<OperatorEnv> {
     if (account === undefined) return toSignIn(panel, c, `${panel.site.base}/operator/sign-in`);
     await checkCsrf(c.req.raw, account);
     c.set('account', account);
+    setLanguage(c, { accountLocale: account.locale });
     await next();
     return undefined;
   };

@@ -6,6 +6,7 @@ import { clearSessionCookie, readSessionCookie, writeSessionCookie } from './coo
 import { checkForm } from './forms.ts';
 import { checkCsrf } from './guard.ts';
 import { ownPath } from './language.ts';
+import { codePage, recoveryPages } from './recovery-pages.ts';
 import { withNote } from './notes.ts';
 import { plainPage, type Panel } from './panel.ts';
 import type { RootEnv } from './env.ts';
@@ -21,6 +22,8 @@ export interface SignInArea {
   readonly base: string;
   /** Path the cookie is sent to. */
   readonly cookiePath: string;
+  /** Where a client may make an account, if the tenant lets them. */
+  readonly register?: (panel: Panel) => Promise<string | undefined>;
   readonly others?: readonly { readonly href: string; readonly title: string }[];
 }
 
@@ -37,17 +40,26 @@ export function signInPages<E extends RootEnv>(
   panel: Panel,
   areaOf: (c: Context<E>) => SignInArea,
 ): void {
-  const page = (
+  const page = async (
     c: Context<E>,
     extra: { email?: string; next?: string; refused?: string },
     status: 200 | 401 | 429,
   ) => {
     const area = areaOf(c);
-    const data = { title: c.get('t')('layout.sign_in'), ...area, action: `${area.base}/sign-in`, ...extra };
+    const register = await area.register?.(panel);
+    const data = {
+      title: c.get('t')('layout.sign_in'),
+      ...area,
+      register,
+      forgot: `${area.base}/forgot`,
+      action: `${area.base}/sign-in`,
+      ...extra,
+    };
     return plainPage(panel, c, 'layout/sign-in', data, status);
   };
 
   const { external } = panel.deps.auth;
+  recoveryPages(app, panel, areaOf);
 
   app.get('/sign-in', async (c) => {
     if (external !== undefined) return c.redirect(external.signInUrl(areaOf(c).base), 303);
@@ -75,6 +87,7 @@ export function signInPages<E extends RootEnv>(
       );
       return c.redirect(ownPath(next, area.base), 303);
     }
+    if (result.reason === 'second_factor') return codePage(panel, c, area, { token: result.token, next });
     if (result.reason === 'refused')
       return page(c, { email, next, refused: c.get('t')('layout.refused') }, 401);
     const minutes = Math.ceil(result.waitMs / MINUTE_MS);

@@ -30,7 +30,7 @@ async function account(email: string, tenantId = tenants[0], password = PASSWORD
 
 test('failures of one IPv6 customer count together, whatever address of its network they come from', async () => {
   const limits = { failuresPerAccount: 100, failuresPerAddress: 3 };
-  const signIn = createSignIn(database().db, auth.sessions, now, limits);
+  const signIn = createSignIn(database().db, auth, now, limits);
   const from = (last: number) =>
     signIn({
       kind: 'client',
@@ -109,7 +109,7 @@ describe('signIn', () => {
   describe('from one address', () => {
     const PER_ADDRESS = 4;
     const strict = () =>
-      createSignIn(database().db, auth.sessions, now, {
+      createSignIn(database().db, auth, now, {
         failuresPerAccount: 99,
         failuresPerAddress: PER_ADDRESS,
       });

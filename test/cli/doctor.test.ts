@@ -45,6 +45,7 @@ describe('doctor', () => {
       ['Sandbox accounts', 'ok'],
       ['Public URL', 'ok'],
       ['Trusted proxies', 'ok'],
+      ['Host mail', 'ok'],
       ['Master key', 'ok'],
       ['Disk', 'ok'],
       ['Database', 'ok'],
@@ -66,6 +67,8 @@ describe('doctor', () => {
       /"proxy" is no address/,
     ],
     ['Trusted proxies', { env: { BULKHEAD_TRUSTED_PROXIES: '::/0' } }, 'warning', /everybody/],
+    ['Host mail', { env: { BULKHEAD_SMTP_URL: 'mail.example.com' } }, 'failed', /is no mail server/],
+    ['Host mail', { env: { BULKHEAD_SMTP_URL: 'smtp://mail.example.com' } }, 'failed', /is no sender/],
     ['Database', { env: { DATABASE_URL: 'mysql://x' } }, 'failed', /not a PostgreSQL address/],
   ] as const)('says of %s with %o: %s', async (name, input, verdict, text) => {
     expect((await findings(input))[name]).toMatchObject({ verdict, text: expect.stringMatching(text) });

@@ -3,6 +3,7 @@
  * and how to mend it. Checks look; they change nothing.
  */
 import { parseProxies } from '../../auth/addresses.ts';
+import { openHostMail } from '../../mail/host-mail.ts';
 import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -43,6 +44,7 @@ export async function runChecks(input: DoctorInput): Promise<Finding[]> {
     ...checkWalls(input),
     checkPublicUrl(input.env),
     checkProxies(input.env),
+    checkMail(input.env),
     checkMasterKey(input),
     await checkDisk(input.dataDir),
     ...database,
@@ -117,6 +119,21 @@ function checkProxies(env: DoctorInput['env']): Finding {
     return all
       ? finding(name, 'warning', `${text} is everybody: anyone may say who they are. Name the proxies only.`)
       : finding(name, 'ok', text);
+  } catch (error) {
+    return finding(name, 'failed', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function checkMail(env: DoctorInput['env']): Finding {
+  const name = 'Host mail';
+  try {
+    return openHostMail(env) === undefined
+      ? finding(
+          name,
+          'ok',
+          'None: who forgets a password asks an administrator. BULKHEAD_SMTP_URL sets it up.',
+        )
+      : finding(name, 'ok', `From ${env['BULKHEAD_MAIL_FROM'] ?? ''}.`);
   } catch (error) {
     return finding(name, 'failed', error instanceof Error ? error.message : String(error));
   }

@@ -52,6 +52,10 @@ const TenantForm = v.object({
     ),
   ),
   timezone: Timezone,
+  client_registration: v.pipe(
+    v.optional(v.string(), ''),
+    v.transform((text) => text === 'on'),
+  ),
 });
 const RoleName = v.pipe(
   v.string(),

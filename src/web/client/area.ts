@@ -8,6 +8,7 @@ import { signInPages } from '../sign-in-pages.ts';
 import { clientInvoicePages } from './invoices.ts';
 import { orderPages } from './order.ts';
 import { payPages } from './pay.ts';
+import { mayRegister, registerPages } from './register.ts';
 import { clientServicePages } from './services.ts';
 
 export function clientArea(panel: Panel): Hono<TenantEnv> {
@@ -20,7 +21,10 @@ export function clientArea(panel: Panel): Hono<TenantEnv> {
     tenantId: c.get('tenant').id,
     base: c.get('tenantBase'),
     cookiePath: c.get('tenantBase'),
+    register: async () =>
+      (await mayRegister(panel, c.get('tenant').id)) ? `${c.get('tenantBase')}/register` : undefined,
   }));
+  registerPages(area, panel);
   const pages = new Hono<AccountEnv>();
   pages.use(requireAccount(panel, 'client'));
   pages.get('/', (c) => c.redirect(`${c.get('tenantBase')}/services`));

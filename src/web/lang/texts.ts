@@ -16,6 +16,7 @@ import type operator from './en/operator.json';
 import type pay from './en/pay.json';
 import type parts from './en/parts.json';
 import type period from './en/period.json';
+import type profile from './en/profile.json';
 import type script from './en/script.json';
 import type status from './en/status.json';
 import type store from './en/store.json';
@@ -34,6 +35,7 @@ export type TextKey =
   | Of<'pay', typeof pay>
   | Of<'parts', typeof parts>
   | Of<'period', typeof period>
+  | Of<'profile', typeof profile>
   | Of<'script', typeof script>
   | Of<'status', typeof status>
   | Of<'store', typeof store>

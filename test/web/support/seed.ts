@@ -1,7 +1,8 @@
 /** Rows that look like a tenant at work: for tests, and for looking at pages. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import { createAuth, type Auth } from '../../../src/auth/auth.ts';
+import { createKeyring, MASTER_KEY_BYTES } from '../../../src/secrets/keyring.ts';
 import type { Tables } from '../../../src/database/tables.ts';
 
 export const PASSWORD = 'correct horse battery';
@@ -120,7 +121,7 @@ async function module(
 
 /** Two tenants, their people, modules, a product, services, tasks, calls and logs. */
 export async function seed(db: Kysely<Tables>, now: () => number): Promise<Seeded> {
-  const auth = createAuth(db, now);
+  const auth = createAuth(db, now, createKeyring([randomBytes(MASTER_KEY_BYTES)]));
   const tenantOf = (slug: string, name: string) =>
     db
       .insertInto('tenants')

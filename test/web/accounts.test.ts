@@ -1,0 +1,260 @@
+/** What an account has beside its password, walked as a person would: language, second step, forgotten password, registering. */
+import { describe, expect, test } from 'vitest';
+import { totpCode, totpStep } from '../../src/auth/totp.ts';
+import { until } from '../support/until.ts';
+import { usePanel } from './support/panel.ts';
+import { PASSWORD } from './support/seed.ts';
+
+const panel = usePanel();
+const CLIENT = '/t/acme';
+
+function found(text: string, pattern: RegExp): string {
+  return pattern.exec(text)?.[1] ?? '';
+}
+
+async function fresh(name: string): Promise<string> {
+  const email = `${name}@client.test`;
+  const { deps, seeded } = panel();
+  await deps.auth.createAccount({
+    kind: 'client',
+    tenantId: seeded.tenantId,
+    email,
+    name,
+    password: PASSWORD,
+  });
+  return email;
+}
+
+async function signedIn(email: string) {
+  const visitor = panel().visitor();
+  await visitor.signIn('client', email);
+  return visitor;
+}
+
+describe('the language', () => {
+  test('is what the browser asks for, until somebody chooses; then it stays with the account', async () => {
+    const email = await fresh('lang');
+    const { db, seeded } = panel();
+    const visitor = await signedIn(email);
+    const polish = { 'accept-language': 'pl' };
+    expect(await (await visitor.get(`${CLIENT}/services`, polish)).text()).toContain('<html lang="en">');
+
+    const switched = await visitor.post(`${CLIENT}/profile/language`, {
+      language: 'pl',
+      from: `${CLIENT}/services`,
+    });
+    expect(switched.headers.get('location')).toBe(`${CLIENT}/services`);
+    const page = await (await visitor.get(`${CLIENT}/services`)).text();
+    expect(page).toContain('<html lang="pl">');
+    expect(page).toContain('Moje usługi');
+
+    const elsewhere = await signedIn(email);
+    expect(await (await elsewhere.get(`${CLIENT}/services`)).text()).toContain('Moje usługi');
+
+    await db.updateTable('tenants').set({ locale: 'pl-PL' }).where('id', '=', seeded.tenantId).execute();
+    const other = await signedIn(await fresh('lang2'));
+    const html = await until('the tenant’s new language', async () => {
+      panel().advance(10_000);
+      const text = await (await other.get(`${CLIENT}/services`)).text();
+      return text.includes('Moje usługi') && text;
+    });
+    expect(html).toContain('<html lang="pl">');
+    await db.updateTable('tenants').set({ locale: 'en' }).where('id', '=', seeded.tenantId).execute();
+    panel().advance(10_000);
+  });
+
+  test('of the sign-in is chosen by a link that leads nowhere else', async () => {
+    const visitor = panel().visitor();
+    const to = async (from: string) =>
+      (await visitor.get(`/language/pl?from=${encodeURIComponent(from)}`)).headers.get('location');
+    expect(await to(`${CLIENT}/sign-in?next=/x`)).toBe(`${CLIENT}/sign-in?next=/x`);
+    for (const away of ['https://evil.test/', '//evil.test/', '/\\evil.test', 'javascript:alert(1)'])
+      expect([away, await to(away)]).toEqual([away, '/']);
+    const page = await (await visitor.get(`${CLIENT}/sign-in`)).text();
+    expect(page).toContain('Zaloguj się');
+    expect((await visitor.get('/language/xx')).status).toBe(404);
+  });
+});
+
+describe('the second step', () => {
+  const codeOf = (key: string): string => {
+    const bits = [...key.replace(/ /g, '')]
+      .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'))
+      .join('');
+    const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+    return totpCode(bytes, totpStep(panel().deps.now()));
+  };
+
+  test('asks for a code that works once, or for a recovery code that works once', async () => {
+    const email = await fresh('two');
+    const owner = await signedIn(email);
+    const setup = await (await owner.get(`${CLIENT}/profile/two-factor`)).text();
+    const key = found(setup, /<code[^>]*>([A-Z2-7 ]+)</);
+    const sealed = found(setup, /name="sealed" value="([^"]+)"/);
+    const confirm = (code: string, password = PASSWORD) =>
+      owner.post(`${CLIENT}/profile/two-factor`, { sealed, code, password });
+    expect((await confirm(codeOf(key), 'not mine')).status).toBe(422);
+    expect((await confirm('000000')).status).toBe(422);
+    const on = await (await confirm(codeOf(key))).text();
+    const recovery = on.match(/\d{3}-\d{3}-\d{3}/g) ?? [];
+    expect(recovery).toHaveLength(8);
+
+    panel().advance(60_000);
+    const visitor = panel().visitor();
+    const begin = async () => {
+      const asked = await visitor.post(`${CLIENT}/sign-in`, { email, password: PASSWORD });
+      expect(asked.headers.getSetCookie().filter((cookie) => cookie.startsWith('bh_client'))).toEqual([]);
+      return found(await asked.text(), /name="token" value="([^"]+)"/);
+    };
+    const finish = async (token: string, code: string) =>
+      (await visitor.post(`${CLIENT}/sign-in/code`, { token, code })).status;
+    const code = codeOf(key);
+    const first = await begin();
+    expect(await finish(first, '123456')).toBe(401);
+    expect(await finish(first, code)).toBe(303);
+    expect(await finish(first, code)).toBe(401);
+    expect(await finish(await begin(), code)).toBe(401);
+    const spare = recovery[0] ?? '';
+    expect(await finish(await begin(), spare)).toBe(303);
+    expect(await finish(await begin(), spare)).toBe(401);
+    expect((await visitor.get(`${CLIENT}/services`)).status).toBe(200);
+  });
+
+  test('that is half done is no session, and is over after some minutes', async () => {
+    const email = await fresh('half');
+    const { deps } = panel();
+    const owner = await signedIn(email);
+    const setup = await (await owner.get(`${CLIENT}/profile/two-factor`)).text();
+    const key = found(setup, /<code[^>]*>([A-Z2-7 ]+)</);
+    const sealed = found(setup, /name="sealed" value="([^"]+)"/);
+    await owner.post(`${CLIENT}/profile/two-factor`, { sealed, code: codeOf(key), password: PASSWORD });
+    const asked = await panel().visitor().post(`${CLIENT}/sign-in`, { email, password: PASSWORD });
+    const token = found(await asked.text(), /name="token" value="([^"]+)"/);
+    expect(await deps.auth.sessions.find(token)).toBeUndefined();
+    panel().advance(6 * 60_000);
+    const late = await panel()
+      .visitor()
+      .post(`${CLIENT}/sign-in/code`, { token, code: codeOf(key) });
+    expect(late.status).toBe(401);
+  });
+
+  test('is not guessed: after some wrong codes it waits', async () => {
+    const email = await fresh('guess');
+    const { deps, db } = panel();
+    const { id } = await db
+      .selectFrom('accounts')
+      .select('id')
+      .where('email', '=', email)
+      .executeTakeFirstOrThrow();
+    const tries = Array.from({ length: 9 }, (_, number) => number);
+    const answers: unknown[] = [];
+    for (const number of tries)
+      answers.push(
+        await deps.auth.twoFactor?.check(id, `00000${number}`).catch((error: unknown) => String(error)),
+      );
+    expect(answers.slice(0, 8)).toEqual(Array(8).fill(false));
+    expect(answers[8]).toContain('Too many wrong codes');
+  });
+
+  test('set up by somebody else’s form is refused', async () => {
+    const one = await signedIn(await fresh('mine'));
+    const two = await signedIn(await fresh('theirs'));
+    const setup = await (await one.get(`${CLIENT}/profile/two-factor`)).text();
+    const sealed = found(setup, /name="sealed" value="([^"]+)"/);
+    const code = codeOf(found(setup, /<code[^>]*>([A-Z2-7 ]+)</));
+    const answer = await two.post(`${CLIENT}/profile/two-factor`, { sealed, code, password: PASSWORD });
+    expect(answer.status).toBe(422);
+    expect(await answer.text()).not.toMatch(/\d{3}-\d{3}-\d{3}/);
+  });
+});
+
+describe('a forgotten password', () => {
+  test('cannot be mended where the host sends no mail, and the page says so', async () => {
+    expect(await (await panel().visitor().get(`${CLIENT}/forgot`)).text()).toContain(
+      'This host sends no mail',
+    );
+  });
+
+  test('is set anew by a link that works once, for its own account, and ends the sessions', async () => {
+    const email = await fresh('forgot');
+    const sent: { to: string; text: string }[] = [];
+    Object.assign(panel().deps, {
+      mail: { send: async (mail: { to: string; text: string }) => void sent.push(mail) },
+    });
+    const ask = (address: string) => panel().visitor().post(`${CLIENT}/forgot`, { email: address });
+    const before = await signedIn(email);
+    const [known, unknown] = [await (await ask(email)).text(), await (await ask('no@client.test')).text()];
+    expect(unknown).toBe(known);
+    const mail = await until('the mail', async () => sent[0]);
+    expect(mail.to).toBe(email);
+    const link = found(mail.text, /(http:\S+)/);
+    expect(link).toMatch(new RegExp(`^${panel().origin}${CLIENT}/reset/[\\w-]{43}$`));
+    const path = link.slice(panel().origin.length);
+
+    const visitor = panel().visitor();
+    const elsewhere = path.replace(CLIENT, '/t/globex');
+    expect((await visitor.get(elsewhere)).status).toBe(404);
+    expect((await visitor.get(path.replace(CLIENT, `${CLIENT}/admin`))).status).toBe(404);
+    const password = 'another long password';
+    expect((await visitor.post(path, { password, again: 'x' })).status).toBe(422);
+    expect((await visitor.post(path, { password: 'short', again: 'short' })).status).toBe(422);
+    expect((await visitor.post(path, { password, again: password })).status).toBe(303);
+    expect((await visitor.post(path, { password, again: password })).status).toBe(404);
+    expect((await before.get(`${CLIENT}/services`)).status).toBe(303);
+    expect((await visitor.signIn('client', email, { password })).status).toBe(303);
+
+    for (const _try of [1, 2, 3, 4]) await ask(email);
+    await until('the other mails', async () => sent.length >= 3);
+    expect(sent.map(({ to }) => to)).not.toContain('no@client.test');
+    expect(sent.length).toBe(3);
+  });
+});
+
+describe('registering', () => {
+  const form = { name: 'Nina New', email: 'nina@client.test', password: 'a long password' };
+
+  test('is closed unless the tenant opens it', async () => {
+    const visitor = panel().visitor();
+    expect((await visitor.get(`${CLIENT}/register`)).status).toBe(404);
+    expect((await visitor.post(`${CLIENT}/register`, form)).status).toBe(404);
+    expect(await (await visitor.get(`${CLIENT}/sign-in`)).text()).not.toContain('/register');
+  });
+
+  test('makes a client of this tenant, tells so, signs in, and is bounded', async () => {
+    const { db, seeded } = panel();
+    const admin = panel().visitor();
+    await admin.signIn('admin', 'olga@acme.test');
+    const settings = {
+      name: 'Acme Hosting',
+      locale: 'en',
+      timezone: 'Europe/Warsaw',
+      client_registration: 'on',
+    };
+    await admin.post(`${CLIENT}/admin/settings`, settings);
+    const visitor = panel().visitor();
+    expect(await (await visitor.get(`${CLIENT}/sign-in`)).text()).toContain(`${CLIENT}/register`);
+    const made = await visitor.post(`${CLIENT}/register`, form);
+    expect(made.headers.get('location')).toBe(`${CLIENT}/order`);
+    expect((await visitor.get(`${CLIENT}/order`)).status).toBe(200);
+    const row = await db
+      .selectFrom('accounts')
+      .select(['kind', 'tenant_id'])
+      .where('email', '=', form.email)
+      .executeTakeFirstOrThrow();
+    expect(row).toEqual({ kind: 'client', tenant_id: seeded.tenantId });
+    const told = await db
+      .selectFrom('events')
+      .select('name')
+      .where('tenant_id', '=', seeded.tenantId)
+      .where('name', '=', 'ClientRegistered')
+      .execute();
+    expect(told.length).toBeGreaterThan(0);
+    expect((await visitor.post(`${CLIENT}/register`, form)).status).toBe(422);
+    const more = [];
+    for (const number of [1, 2, 3, 4, 5])
+      more.push(
+        (await visitor.post(`${CLIENT}/register`, { ...form, email: `n${number}@client.test` })).status,
+      );
+    expect(more.at(-1)).toBe(429);
+  });
+});
