@@ -125,7 +125,7 @@ export function createTwoFactor(db: Kysely<Tables>, keyring: Keyring, now: () =>
         const found = await row(accountId);
         if (found?.totp_secret == null) return false;
         const secret = keyring.open('session', context(accountId), found.totp_secret);
-        const step = matchTotp(secret, given, now(), Number(found.totp_step));
+        const step = matchTotp(secret, given, now(), found.totp_step);
         return step === undefined ? useRecovery(accountId, given) : useStep(accountId, step);
       }
     },

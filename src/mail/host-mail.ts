@@ -2,7 +2,7 @@
  * The host's own mail, for what belongs to accounts and not to a tenant's modules: links to a new password. The operator names the server
  * (BULKHEAD_SMTP_URL, BULKHEAD_MAIL_FROM); without it no mail is sent, and the pages say so.
  */
-import nodemailer from 'nodemailer';
+import { createTransport } from 'nodemailer';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 
 export interface HostMail {
@@ -25,7 +25,7 @@ export function openHostMail(env: Readonly<Record<string, string | undefined>>):
   const from = env['BULKHEAD_MAIL_FROM'] ?? '';
   if (!/^[^\r\n]*@[^\r\n]+$/.test(from))
     throw new HostError('BAD_INPUT', 'BULKHEAD_MAIL_FROM is no sender; write Panel <panel@example.com>.');
-  const transport = nodemailer.createTransport({
+  const transport = createTransport({
     url: address,
     connectionTimeout: WAIT_MS,
     greetingTimeout: WAIT_MS,

@@ -78,7 +78,7 @@ describe('the language', () => {
 
 describe('the second step', () => {
   const codeOf = (key: string): string => {
-    const bits = [...key.replace(/ /g, '')]
+    const bits = Array.from(key.replace(/ /g, ''))
       .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'))
       .join('');
     const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
