@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { moduleFolders } from '../../src/cli/demo/seed.ts';
 import { type Demo, startDemo } from '../../src/cli/demo/start.ts';
+import { earn } from './money.ts';
 import { Walk } from './walk.ts';
 import { begin, expect, step, summary } from './steps.ts';
 import { refusal } from '../support/tenant.ts';
@@ -54,6 +55,7 @@ try {
   await install(walk, demo);
   const serviceId = await provision(walk);
   await lifecycle(walk, serviceId);
+  await earn(walk, demo);
   await isolation(walk, serviceId);
   await breakThings(walk, demo, serviceId);
   begin('Done');
@@ -185,7 +187,7 @@ async function lifecycle(walk: Walk, serviceId: string): Promise<void> {
 }
 
 async function isolation(walk: Walk, serviceId: string): Promise<void> {
-  begin('5. Tenant Globex sees nothing of it');
+  begin('6. Tenant Globex sees nothing of it');
   await step(
     'no installation, no product, no service; calling and ordering are refused',
     () => walk.foreignTenant(serviceId),
@@ -194,7 +196,7 @@ async function isolation(walk: Walk, serviceId: string): Promise<void> {
 }
 
 async function breakThings(walk: Walk, running: Demo, serviceId: string): Promise<void> {
-  begin('6. Broken on purpose');
+  begin('7. Broken on purpose');
   await step(
     'the cloud answers 500: the job fails with the reason, Retry mends it',
     () => walk.cloudFailure(running.cloud.control),

@@ -7,6 +7,7 @@ import type { Answer } from '../../sandbox/contract/grant.ts';
 import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
 import type { Bulkhead } from '../../src/host.ts';
 import { readError } from '../../src/jobs/task.ts';
+import type { Category } from '../../src/notifications/categories.ts';
 import type { WebDeps } from '../../src/web/deps.ts';
 import { translators } from '../../src/web/lang/texts.ts';
 import { readTimeline } from '../../src/web/timeline.ts';
@@ -183,6 +184,18 @@ export class Tenant {
   async hook(instanceId: string): Promise<string> {
     const { webhookUrl } = await this.panel.instances.form(instanceId);
     return new URL(webhookUrl ?? '').pathname;
+  }
+
+  /** Messages of a category go out through these senders. */
+  async rule(category: Category, instanceIds: readonly string[]): Promise<void> {
+    const { db } = this.panel;
+    const { id } = await db
+      .insertInto('notification_rules')
+      .values({ tenant_id: this.id, category })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    const senders = instanceIds.map((instance_id) => ({ rule_id: id, instance_id }));
+    await db.insertInto('notification_rule_senders').values(senders).execute();
   }
 
   /** Tables of the installation's schema with their owners, as the modules' database has them. */
