@@ -1,5 +1,6 @@
 /** `bulkhead module …`: what a module's author does. */
 import { Command } from 'commander';
+import { moduleDevCommand } from './module-dev.ts';
 import { moduleKeygenCommand } from './module-keygen.ts';
 import { moduleNewCommand } from './module-new.ts';
 import { modulePackCommand } from './module-pack.ts';
@@ -11,6 +12,7 @@ export function moduleCommand(): Command {
   return new Command('module')
     .description('Write, pack and sign modules')
     .addCommand(moduleNewCommand())
+    .addCommand(moduleDevCommand())
     .addCommand(modulePackCommand())
     .addCommand(moduleKeygenCommand())
     .addCommand(moduleSignCommand())
