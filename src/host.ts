@@ -21,10 +21,12 @@ import { createClientsBroker } from './brokers/clients.ts';
 import { createCryptBroker } from './brokers/crypt.ts';
 import { createDbBroker } from './brokers/db.ts';
 import { createEventsBroker } from './brokers/events.ts';
+import { createHostRequests } from './brokers/host-requests.ts';
 import { createHttpBroker } from './brokers/http.ts';
 import { createInvoicesBroker } from './brokers/invoices.ts';
 import { createLogsBroker, type LogSink } from './brokers/logs.ts';
 import { createProductsBroker } from './brokers/products.ts';
+import { createNetBroker } from './brokers/net.ts';
 import { createSecretsBroker } from './brokers/secrets.ts';
 import { createServiceBroker } from './brokers/service.ts';
 import { createMailBroker, createNotifyBroker } from './brokers/messages.ts';
@@ -34,6 +36,7 @@ import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createBreaker } from './catalog/breaker.ts';
 import { createGateways } from './catalog/gateways.ts';
+import { createHostCases } from './catalog/confirmed-hosts.ts';
 import { createInstallations, type Installation } from './catalog/installations.ts';
 import { createInstanceCases } from './catalog/instance-cases.ts';
 import { createInvoker, type Invoker } from './catalog/invoke.ts';
@@ -306,11 +309,13 @@ function createBrokers({
   publicUrl,
 }: BrokerParts): Brokers {
   const { db } = databases.host;
+  const requests = createHostRequests(db);
   return {
     db: createDbBroker({ pools, deploymentId }),
     http: createHttpBroker({
       vault,
       journal: createStepJournal({ db }),
+      requests,
       ...(resolve === undefined ? {} : { resolve }),
     }),
     smtp: createSmtpBroker({
@@ -322,6 +327,7 @@ function createBrokers({
     notify: createNotifyBroker({ db, tellers: { mailPerson, tellCategory } }),
     secrets: createSecretsBroker({ vault }),
     crypt: createCryptBroker({ keyring }),
+    net: createNetBroker({ requests, ...(resolve === undefined ? {} : { resolve }) }),
     tasks: createTasksBroker({ db }),
     events: createEventsBroker({ db }),
     steps: createStepsBroker({ db }),
@@ -402,6 +408,7 @@ function createPanel(parts: PanelParts): WebDeps {
     auth,
     gateways: createGateways({ db, installations, invoker }),
     schedules: createScheduleCases(db),
+    hosts: createHostCases(db, installations),
     events: { runAgain: (deliveryId) => db.transaction().execute((trx) => runHandlerAgain(trx, deliveryId)) },
     instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),

@@ -10,6 +10,7 @@ import { invoices } from './capabilities/invoices.ts';
 import { logs } from './capabilities/logs.ts';
 import { redirect } from './capabilities/redirect.ts';
 import { products } from './capabilities/products.ts';
+import { net } from './capabilities/net.ts';
 import { secrets } from './capabilities/secrets.ts';
 import { service } from './capabilities/service.ts';
 import { mail } from './capabilities/mail.ts';
@@ -24,6 +25,7 @@ import type { In, Op, Out } from './op.ts';
 export const capabilities = {
   db,
   http,
+  net,
   smtp,
   mail,
   notify,

@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   DB_UNIQUE: 'A unique value exists already.',
   DB_USE_TRX: 'A transaction is open: use it instead of this.db.',
   DB_QUOTA: 'The storage granted to this installation is full.',
+  NET_FAILED: 'The server could not be reached.',
   HTTP_FAILED: 'The request could not be carried out.',
   SMTP_FAILED: 'The mail server could not be reached, or did not take the mail.',
   STEP_IN_DOUBT: 'A request was sent in this step and its answer was never recorded.',

@@ -129,6 +129,10 @@ export const LIMITS = Object.freeze({
   /** Of the events it emits or hears, by its manifest. */
   declaredEvents: 50,
 
+  netConnectMs: 10_000,
+  /** Hosts that one installation may have asked for while it ran. */
+  hostRequests: 200,
+
   /** What repeats by seconds repeats at most this often. */
   scheduleEveryMinS: 10,
   schedulesPerInstallation: 20,

@@ -12,7 +12,7 @@ import { type Cache, createCache } from './cache.ts';
 import { createDb } from './db.ts';
 import type { Env } from './env.ts';
 import type { On } from './hooks.ts';
-import { createHttp, type Http } from './http.ts';
+import { createHttp, type HostStatus, type Http } from './http.ts';
 import { type Moment, now } from './moment.ts';
 import type { LogPart } from './own-name.ts';
 import { randomInt, strongPassword } from './random.ts';
@@ -88,6 +88,27 @@ export type Notify = (message: OpInput<'notify', 'send'>) => Promise<readonly st
 /** `this.smtp` */
 export interface Smtp {
   send(mail: OpInput<'smtp', 'send'>): Promise<OpOutput<'smtp', 'send'>>;
+}
+
+/** `this.net` */
+export interface Net {
+  /** Milliseconds until the server took a connection. @param timeout seconds */
+  connect(host: string, port: number, timeout?: number): Promise<number>;
+  /** Milliseconds until the host answered. @param timeout seconds */
+  ping(host: string, timeout?: number): Promise<number>;
+  /** Asks the admin for a server that is not in the grant. */
+  requestHost(host: string, port: number): Promise<HostStatus>;
+}
+
+function createNet(env: Env): Net {
+  const timeoutMs = (timeout: number | undefined) =>
+    timeout === undefined ? {} : { timeoutMs: Math.round(timeout * 1_000) };
+  return {
+    connect: async (host, port, timeout) =>
+      (await env.call('net', 'connect', { host, port, ...timeoutMs(timeout) })).ms,
+    ping: async (host, timeout) => (await env.call('net', 'ping', { host, ...timeoutMs(timeout) })).ms,
+    requestHost: async (host, port) => (await env.call('net', 'requestHost', { host, port })).status,
+  };
 }
 
 /** `this.events` */
@@ -219,6 +240,11 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
   get schedule(): Schedule {
     const { env } = this.#runtime;
     return this.#has('tasks') ? (wanted) => env.call('tasks', 'schedule', wanted) : (undefined as never);
+  }
+
+  /** Whether servers answer. */
+  get net(): Net {
+    return this.#has('net') ? createNet(this.#runtime.env) : (undefined as never);
   }
 
   get events(): Events {

@@ -22,10 +22,13 @@ import type { HttpAnswer, StepJournal, StepRequest } from './http/journal.ts';
 import { HTTP_LIMITS } from './http/limits.ts';
 import type { HttpLimits } from './http/limits.ts';
 import { RequestRate } from './http/rate.ts';
+import { describeTarget, parseTarget } from './http/target.ts';
+import type { HostRequests } from './host-requests.ts';
 
 export interface HttpBrokerDeps {
   readonly vault: Pick<Vault, 'open'>;
   readonly journal: StepJournal;
+  readonly requests: HostRequests;
   /** Name → addresses; the system's resolver (hosts file included) if absent. */
   readonly resolve?: Resolve;
   /** PEM certificates of an operator's own authority; if given, these are trusted and no others. */
@@ -116,6 +119,12 @@ export function createHttpBroker(deps: HttpBrokerDeps): Broker<'http'> {
   }
 
   return {
+    async requestHost(scope, { host, port, scheme }) {
+      const target = parseTarget(`${scheme}://${host}${port === undefined ? '' : `:${port}`}/`);
+      if (target.url.pathname !== '/' || target.url.search !== '')
+        throw new HostError('BAD_INPUT', 'http: only a host is asked for, without a path.');
+      return { status: await deps.requests.ask(scope, 'http', describeTarget(target)) };
+    },
     async request(scope, input, grant) {
       const startedAt = now();
       let secrets: OpenSecrets | undefined;

@@ -11,6 +11,7 @@ import { type Grants, grantsWithin } from '../../sandbox/contract/grant.ts';
 import type { PgEndpoint } from '../database/endpoint.ts';
 import { listen } from '../database/listen.ts';
 import type { Tables } from '../database/tables.ts';
+import { type ConfirmedHost, readConfirmedHosts, withConfirmed } from './confirmed-hosts.ts';
 import { type Instance, readInstance } from './instances.ts';
 import type { Version, Versions } from './versions.ts';
 import { remember } from './versions.ts';
@@ -26,6 +27,8 @@ export interface Installation {
   readonly version: Version;
   /** What the version in force may do. */
   readonly grants: Grants;
+  /** Hosts that it asked for while it ran and the admin confirmed; part of grants already. */
+  readonly confirmedHosts: readonly ConfirmedHost[];
   /** All that the admin granted, to a version that waits as well. */
   readonly granted: Grants;
   readonly settings: Readonly<Record<string, unknown>>;
@@ -114,12 +117,14 @@ async function readInstallation(db: Kysely<Tables>, versions: Versions, id: stri
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such installation.');
   const version = await versions.get(row.version_id);
   const granted = v.parse(GrantsShape, row.grants);
+  const confirmedHosts = await readConfirmedHosts(db, id);
   return {
     id: row.id,
     status: row.status,
     pausedReason: row.paused_at === null ? null : (row.paused_reason ?? 'paused'),
     version,
-    grants: grantsWithin(version.manifest.asks, granted, capabilities),
+    grants: withConfirmed(grantsWithin(version.manifest.asks, granted, capabilities), confirmedHosts),
+    confirmedHosts,
     granted,
     settings: v.parse(Settings, row.settings),
     schemaName: row.schema_name,

@@ -18,6 +18,7 @@ import type { Tables } from '../database/tables.ts';
 import type { Vault } from '../secrets/vault.ts';
 import { boundsOf, heapMb } from './bounds.ts';
 import type { Breaker } from './breaker.ts';
+import { withConfirmed } from './confirmed-hosts.ts';
 import type { Installation, Installations } from './installations.ts';
 import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
@@ -124,7 +125,8 @@ function checkState(installation: Installation, { purpose, versionId }: InvokeOp
 }
 
 function asVersion(current: Installation, version: Version): Installation {
-  return { ...current, version, grants: grantsWithin(version.manifest.asks, current.granted, capabilities) };
+  const grants = grantsWithin(version.manifest.asks, current.granted, capabilities);
+  return { ...current, version, grants: withConfirmed(grants, current.confirmedHosts) };
 }
 
 async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoked> {

@@ -34,6 +34,7 @@ export interface WebDeps {
   readonly instances: InstanceCases;
   readonly gateways: Gateways;
   readonly schedules: ScheduleCases;
+  readonly hosts: HostCases;
   readonly events: EventCases;
   readonly billing: Billing;
   readonly invoicing: Invoicing;
@@ -48,6 +49,18 @@ export interface WebDeps {
     error: unknown,
     context: { readonly id: string; readonly method: string; readonly path: string },
   ): void;
+}
+
+/** Hosts that modules ask for while they run. */
+export interface HostCases {
+  /** May be decided again. @throws NOT_FOUND */
+  decide(input: {
+    readonly requestId: string;
+    readonly status: 'confirmed' | 'refused';
+    readonly accountId: string;
+  }): Promise<void>;
+  /** As if it had never been asked for; the module may ask again. */
+  forget(requestId: string): Promise<void>;
 }
 
 export interface ScheduleCases {

@@ -107,9 +107,17 @@ export interface HttpCall {
   readonly grant?: Partial<Grant<'http'>>;
 }
 
+/** Nobody is asked for a host. */
+export const noRequests: HttpBrokerDeps['requests'] = { ask: async () => 'refused' };
+
 /** One call of the op through the contract's own parser, as the host makes it. */
 export async function callHttp(input: OpInput<'http', 'request'>, call: HttpCall): Promise<HttpAnswer> {
-  const broker = createHttpBroker({ vault: openVault(), journal: noJournal, ...call.deps });
+  const broker = createHttpBroker({
+    vault: openVault(),
+    journal: noJournal,
+    requests: noRequests,
+    ...call.deps,
+  });
   const parsed = v.parse(capabilities.http.ops.request.input, input);
   return broker.request(call.scope ?? testScope(), parsed, httpGrant(call.grant));
 }

@@ -11,6 +11,7 @@ import {
   httpServer,
   httpsServer,
   noJournal,
+  noRequests,
   openVault,
   outcomeOf,
   rawServer,
@@ -209,6 +210,7 @@ describe('http limits', () => {
     const broker = createHttpBroker({
       vault: openVault(),
       journal: noJournal,
+      requests: noRequests,
       now: () => now,
       resolve: tableResolver({}).resolve,
     });

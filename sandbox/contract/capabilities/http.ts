@@ -46,6 +46,15 @@ export const http = capability({
     },
   },
   ops: {
+    requestHost: op(
+      'Asks the admin for a host that is not in the grant, once; the answer stays. https unless `scheme` says otherwise.',
+      v.object({
+        host: v.pipe(v.string(), v.minLength(1), v.maxLength(253)),
+        port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535))),
+        scheme: v.optional(v.picklist(['https', 'http']), 'https'),
+      }),
+      v.object({ status: v.picklist(['asked', 'confirmed', 'refused']) }),
+    ),
     request: op(
       'Sends one request and returns the whole answer. `step` is set while a job’s step runs: the answer is journalled first.',
       v.object({

@@ -29,6 +29,7 @@ export const INHERITED: ReadonlySet<string> = new Set([
   'http',
   'tasks',
   'events',
+  'net',
   'schedule',
   'step',
   'view',

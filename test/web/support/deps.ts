@@ -405,6 +405,10 @@ export function testDeps(
         return { versionId: seeded.versionId };
       },
     },
+    hosts: {
+      decide: async (input) => note('decideHost', input),
+      forget: async (id) => note('forgetHost', id),
+    },
     schedules: {
       runNow: async (id) => note('runNow', id),
       pause: async (id) => note('pause', id),

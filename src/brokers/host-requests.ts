@@ -1,0 +1,49 @@
+/**
+ * Hosts that a module keeps in rows of its own and asks for while it runs (contract A24). The admin confirms each once, on a page; until then, and
+ * if refused, it is not reachable. Asking again changes nothing, so a module may ask before each use.
+ */
+import type { Kysely } from 'kysely';
+import { HostError } from '../../sandbox/contract/envelope.ts';
+import { LIMITS } from '../../sandbox/contract/limits.ts';
+import type { Tables } from '../database/tables.ts';
+import type { Scope } from './broker.ts';
+
+export type HostRequestStatus = 'asked' | 'confirmed' | 'refused';
+
+export interface HostRequests {
+  /** @param pattern one host, as it would stand in the capability's hosts */
+  ask(scope: Scope, capability: 'http' | 'net', pattern: string): Promise<HostRequestStatus>;
+}
+
+export function createHostRequests(db: Kysely<Tables>): HostRequests {
+  const find = async (scope: Scope, capability: 'http' | 'net', pattern: string) =>
+    db
+      .selectFrom('host_requests')
+      .select('status')
+      .where('installation_id', '=', scope.installationId)
+      .where('capability', '=', capability)
+      .where('pattern', '=', pattern)
+      .executeTakeFirst();
+  return {
+    ask: async (scope, capability, pattern) => {
+      const known = await find(scope, capability, pattern);
+      if (known !== undefined) return known.status;
+      const { count } = await db
+        .selectFrom('host_requests')
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .where('installation_id', '=', scope.installationId)
+        .executeTakeFirstOrThrow();
+      if (count >= LIMITS.hostRequests)
+        throw new HostError(
+          'LIMIT',
+          `${capability}: this module has asked for ${LIMITS.hostRequests} hosts; the admin takes back what is no longer needed.`,
+        );
+      await db
+        .insertInto('host_requests')
+        .values({ installation_id: scope.installationId, capability, pattern })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+      return (await find(scope, capability, pattern))?.status ?? 'asked';
+    },
+  };
+}
