@@ -26,6 +26,7 @@ const CLAIMABLE: ReadonlySet<ErrorCode> = new Set([
   'DB_USE_TRX',
   'DB_QUOTA',
   'HTTP_FAILED',
+  'NET_FAILED',
   'STEP_IN_DOUBT',
 ]);
 /** Codes of the runner's own verdicts; a module cannot put them into its own result. */

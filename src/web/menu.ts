@@ -35,6 +35,8 @@ const ADMIN: readonly Item[] = [
   { title: 'menu.modules', path: '/modules', icon: 'fas fa-puzzle-piece', permission: 'modules.view' },
   { title: 'menu.store', path: '/store', icon: 'fas fa-store', permission: 'modules.manage' },
   { title: 'menu.tasks', path: '/tasks', icon: 'fas fa-list-check', permission: 'tasks.view' },
+  { title: 'menu.schedules', path: '/schedules', icon: 'fas fa-clock', permission: 'tasks.view' },
+  { title: 'menu.events', path: '/events', icon: 'fas fa-bolt', permission: 'logs.view' },
   { title: 'menu.logs', path: '/logs', icon: 'fas fa-scroll', permission: 'logs.view' },
   { title: 'menu.settings', path: '/settings', icon: 'fas fa-gear' },
 ];

@@ -11,13 +11,16 @@ import { clientBillingPages } from './client-billing.ts';
 import { clientsPages } from './clients.ts';
 import { consentPages } from './consent.ts';
 import { dashboardPage } from './dashboard.ts';
+import { eventPages } from './events.ts';
 import { instancePages } from './instances.ts';
 import { invoicePages } from './invoices.ts';
 import { logsPage } from './logs.ts';
+import { moduleHostPages } from './module-hosts.ts';
 import { moduleWebPages } from './module-web.ts';
 import { modulePages } from './module.ts';
 import { modulesPage } from './modules.ts';
 import { productPages } from './products.ts';
+import { schedulePages } from './schedules.ts';
 import { servicePages } from './service.ts';
 import { servicesPage } from './services.ts';
 import { settingsPages } from './settings.ts';
@@ -52,9 +55,12 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     modulePages,
     consentPages,
     instancePages,
+    moduleHostPages,
     moduleWebPages,
     storePages,
     tasksPage,
+    schedulePages,
+    eventPages,
     taskPages,
     logsPage,
     settingsPages,

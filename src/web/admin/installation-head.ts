@@ -17,6 +17,7 @@ export type InstallationTab =
   | 'permissions'
   | 'settings'
   | 'instances'
+  | 'hosts'
   | 'tasks'
   | 'logs'
   | 'danger';
@@ -31,6 +32,7 @@ const TABS: readonly {
   { key: 'permissions', title: 'admin.permissions', icon: 'fas fa-user-shield', manage: true },
   { key: 'settings', title: 'menu.settings', icon: 'fas fa-sliders', manage: true },
   { key: 'instances', title: 'admin.accounts', icon: 'fas fa-plug', manage: true },
+  { key: 'hosts', title: 'events.hosts', icon: 'fas fa-satellite-dish', manage: true },
   { key: 'tasks', title: 'menu.tasks', icon: 'fas fa-list-check', manage: false },
   { key: 'logs', title: 'menu.logs', icon: 'fas fa-scroll', manage: false },
   { key: 'danger', title: 'admin.danger_zone', icon: 'fas fa-triangle-exclamation', manage: true },

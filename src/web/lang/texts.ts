@@ -9,6 +9,7 @@ import { FIRST_LANGUAGE, LANGUAGES, type Lang } from './languages.ts';
 import type admin from './en/admin.json';
 import type billing from './en/billing.json';
 import type client from './en/client.json';
+import type events from './en/events.json';
 import type layout from './en/layout.json';
 import type menu from './en/menu.json';
 import type note from './en/note.json';
@@ -28,6 +29,7 @@ export type TextKey =
   | Of<'admin', typeof admin>
   | Of<'billing', typeof billing>
   | Of<'client', typeof client>
+  | Of<'events', typeof events>
   | Of<'layout', typeof layout>
   | Of<'menu', typeof menu>
   | Of<'note', typeof note>
