@@ -7,7 +7,7 @@ export interface Asked {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** The JSON body; undefined if there was none. */
+  /** A JSON body as its value, any other as text; undefined if there was none. */
   readonly body: unknown;
 }
 /** What it answers; 'hang up' ends the connection without a word. */
@@ -20,11 +20,19 @@ export interface RecordingApi extends AsyncDisposable {
   readonly asked: Asked[];
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 async function readAsked(request: IncomingMessage): Promise<{ asked: Asked; text: string }> {
   let text = '';
   for await (const chunk of request) text += String(chunk);
   const { method = '', url = '', headers } = request;
-  return { asked: { method, path: url, headers, body: text === '' ? undefined : JSON.parse(text) }, text };
+  return { asked: { method, path: url, headers, body: text === '' ? undefined : parsed(text) }, text };
 }
 
 /** @param respond what to answer; a throw is a 500 */

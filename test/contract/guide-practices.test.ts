@@ -90,6 +90,29 @@ describe('error handling', () => {
   });
 });
 
+describe('events', () => {
+  it('of the guide’s free names are dispatched from a job under the module’s own name [EV-01..EV-04]', async () => {
+    const { a } = host();
+    const serviceId = await ordered();
+    await a.reached(serviceId, 'completed', 'active');
+    const events = await a.panel.db
+      .selectFrom('events')
+      .select(['name', 'payload'])
+      .where('tenant_id', '=', a.id)
+      .where('source', 'like', `%/${NAME}`)
+      .orderBy('at')
+      .execute();
+    const ours = events.filter(({ payload }) => Object(payload).service_uuid === serviceId);
+    expect(ours).toEqual([
+      { name: `${NAME}.cloud.account.creating`, payload: { module: NAME, service_uuid: serviceId } },
+      {
+        name: `${NAME}.hcloud.account.created`,
+        payload: { module: NAME, service_uuid: serviceId, success: true },
+      },
+    ]);
+  });
+});
+
 describe('errors of capabilities are classes', () => {
   it.each([
     ['the service is away', {}, 'hang up', 'Service temporarily unavailable', 'External service error'],
@@ -231,7 +254,7 @@ describe('logging', () => {
 });
 
 describe('the API client', () => {
-  it('sends the guide’s headers, the key in place of its handle, and a body only when there is one [AC-01 AC-02 AC-06..AC-08 AC-10..AC-20]', async () => {
+  it('sends the guide’s headers, the key in place of its handle, and a body only when there is one [AC-01 AC-02 AC-06 AC-10..AC-20]', async () => {
     answer = { status: 201, body: { id: 7 } };
     expect(await call('api', 'createAccount', { domain: 'example.com' })).toEqual({
       status: 'success',

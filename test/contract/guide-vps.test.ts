@@ -292,7 +292,7 @@ describe('service data', () => {
 });
 
 describe('createJob()', () => {
-  it('sends name, image, size, region and keys with the key by handle, stores the row, queues the check and succeeds while the server is being made [VPS-02 VPS-03 VPS-45..VPS-53 VPS-60 VPS-61 VAC-01..VAC-04]', async () => {
+  it('sends name, image, size, region and keys with the key by handle, stores the row, queues the check and succeeds while the server is being made [VPS-02 VPS-03 VPS-45..VPS-53 VPS-60 VPS-61 VAC-01 VAC-02 VAC-04]', async () => {
     const { cloud } = installed();
     await cloud.control.setDelays({ provisioningMs: 3_600_000, actionMs: 0 });
     const serviceId = await order();
