@@ -10,7 +10,7 @@ import { LOG_LEVELS } from '../sandbox/contract/capabilities/logs.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
-import { createRefundCallbacks } from './billing/gateway-refunds.ts';
+import { createRefundCallbacks, onlyOpenRefunds } from './billing/gateway-refunds.ts';
 import { createInvoicing } from './billing/invoicing.ts';
 import { createBilling } from './billing/orders.ts';
 import { createBillingRounds, type BillingRounds } from './billing/rounds.ts';
@@ -264,7 +264,7 @@ async function compose(
       const worker = await startWorker({
         endpoint,
         db,
-        runTask: retryingSends(createRunTask({ db, installations, invoker })),
+        runTask: retryingSends(onlyOpenRefunds(db, createRunTask({ db, installations, invoker }))),
         onFinished: allOf([
           createServiceCallbacks({ db, installations, invoker }),
           createRefundCallbacks({ db, installations }),

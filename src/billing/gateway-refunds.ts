@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { RefundResult } from '../../sandbox/contract/kinds/payment.ts';
 import type { Installations } from '../catalog/installations.ts';
-import type { OnFinished } from '../jobs/execute.ts';
+import type { OnFinished, RunTask } from '../jobs/execute.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import type { Db, Task } from '../jobs/task.ts';
 import { beginRefund, endRefund, type RefundEnd } from './refunds.ts';
@@ -69,6 +69,27 @@ export async function refundThroughGateway(
     });
     return { refundId: begun.refundId, taskId: task.id };
   });
+}
+
+/**
+ * A refund that a person has settled, or that has failed and may have been given back otherwise, is not sent by its job any more, whoever runs
+ * that again.
+ */
+export function onlyOpenRefunds(db: Db, run: RunTask): RunTask {
+  return async (task, how) => {
+    const params = v.safeParse(Params, task.params);
+    if (task.method !== METHOD || task.instanceId === null || !params.success) return run(task, how);
+    const row = await db
+      .selectFrom('refunds')
+      .select('status')
+      .where('id', '=', params.output.refund_uuid)
+      .where('tenant_id', '=', task.tenantId)
+      .executeTakeFirst();
+    if (row?.status === 'pending' || row?.status === 'in_doubt') return run(task, how);
+    const message =
+      'This refund has ended; nothing is sent any more. Begin another one if money is to go back.';
+    return { kind: 'failed', error: { code: 'CONFLICT', message }, cpuUs: 0, wallMs: 0 };
+  };
 }
 
 /** Writes down how a refund's job ended, together with the job's own end. */

@@ -370,6 +370,26 @@ describe('a refund', () => {
     await until('the refund to be done', async () => (await ended(refundId)).status === 'done');
     expect(await refundsAtStripe()).toBe(before + 1);
   });
+
+  test('that a person has settled is not sent by its task any more', async () => {
+    const before = await refundsAtStripe();
+    const { begin } = await refundOf(900, 900);
+    await cloud.control.addFault({ match, kind: 'drop', when: 'before' });
+    const { refundId, taskId } = await begin();
+    expect(await ended(refundId)).toMatchObject({ status: 'in_doubt' });
+    const { a } = host();
+    await a.panel.invoicing.settleRefund({ tenantId: a.id, refundId, arrived: false });
+    await a.panel.jobs.retry(taskId, a.adminId);
+    await until('the task to be refused', async () => {
+      const task = await a.panel.db
+        .selectFrom('tasks')
+        .selectAll()
+        .where('id', '=', taskId)
+        .executeTakeFirst();
+      return JSON.stringify(task?.error).includes('This refund has ended');
+    });
+    expect(await refundsAtStripe()).toBe(before);
+  });
 });
 
 describe('where Stripe may send a client', () => {

@@ -19,6 +19,9 @@ export function placesOf(story: Story, tenant: Tenant): Places {
   const client = `/t/${tenant.slug}`;
   const installation = `${admin}/installations/${story.installationId}`;
   const service = `${client}/services/${story.serviceId}`;
+  const { payments: pay } = story;
+  const stripe = `${admin}/installations/${pay.stripeId}`;
+  const payable = `${client}/invoices/${pay.openInvoiceId}`;
   return {
     stranger: [
       { name: 'sign-in-admin', path: `${admin}/sign-in` },
@@ -56,6 +59,9 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'admin-module-danger', path: `${installation}/danger` },
       { name: 'admin-module-page-servers', path: `${admin}/modules/Product/VPSHosting/servers` },
       { name: 'admin-module-page-images', path: `${admin}/modules/Product/VPSHosting/images` },
+      { name: 'admin-instances', path: `${stripe}/instances` },
+      { name: 'admin-instance', path: `${stripe}/instances/${pay.stripeAccountId}` },
+      { name: 'admin-module-page-transfers', path: `${admin}/modules/Payment/BankTransfer/transfers` },
       { name: 'admin-tasks', path: `${admin}/tasks` },
       { name: 'admin-task', path: `${admin}/tasks/${story.taskId}` },
       { name: 'admin-task-failed', path: `${admin}/tasks/${story.failedTaskId}` },
@@ -75,6 +81,9 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'client-invoice-paid', path: `${client}/invoices/${story.paidInvoiceId}` },
       { name: 'client-order', path: `${client}/order` },
       { name: 'client-order-form', path: `${client}/order/${story.productId}` },
+      { name: 'client-pay', path: `${payable}/pay` },
+      { name: 'client-pay-frame', path: `${payable}/pay/${pay.bankAccountId}` },
+      { name: 'client-pay-back', path: `${payable}/payment` },
       { name: 'client-profile', path: `${client}/profile` },
     ],
     operator: [

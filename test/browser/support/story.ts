@@ -2,6 +2,7 @@
 import type { Demo } from '../../../src/cli/demo/start.ts';
 import { fixtureFolder, packFolder } from '../../support/modules.ts';
 import type { Tenant, Values } from '../../support/tenant.ts';
+import { type Payments, setUpPayments } from './payments.ts';
 
 export const VPS = 'VPSHosting';
 export const VPS_SMALL: Values = {
@@ -22,6 +23,7 @@ export interface Story {
   readonly serviceId: string;
   readonly taskId: string;
   readonly failedTaskId: string;
+  readonly payments: Payments;
   readonly invoiceId: string;
   readonly paidInvoiceId: string;
 }
@@ -87,6 +89,7 @@ export async function tellStory(demo: Demo, tenant: Tenant): Promise<Story> {
     serviceId,
     taskId: first?.id ?? '',
     failedTaskId,
+    payments: await setUpPayments(demo, tenant),
     ...(await tellOfMoney(tenant)),
   };
 }
