@@ -6,9 +6,18 @@ import { cancelLocked, createInvoice, lockInvoice } from '../../src/billing/invo
 import { bookPayment, type Booking } from '../../src/billing/payments.ts';
 import { useTestDatabase } from '../support/database.ts';
 import { refusal } from '../support/tenant.ts';
+import { until } from '../support/until.ts';
 import { invoiceNow, newInvoice, newPayer, type Payer } from './support.ts';
 
 const database = useTestDatabase();
+
+/** Whether a connection to this test's database waits for a lock. */
+async function somebodyWaits(): Promise<boolean> {
+  const { sql } = database();
+  const waiting = await sql`
+    select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  return waiting.length > 0;
+}
 
 async function unpaid(amountMinor = 1_000) {
   const { db } = database();
@@ -61,13 +70,27 @@ describe('a payment', () => {
   it('told for two invoices at once is booked on one of them', async () => {
     const { db, payer, invoice, booking } = await unpaid();
     const other = await newInvoice(db, payer, 1_000);
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) =>
-        bookPayment(db, { ...booking, invoiceId: index % 2 === 0 ? invoice.id : other.id }),
+    const second = await db.transaction().execute(async (trx) => {
+      await bookPayment(trx, booking);
+      const telling = bookPayment(db, { ...booking, invoiceId: other.id });
+      // It waits for the first one's end; the guard being gone, it does not.
+      await Promise.race([telling, until('it to wait', somebodyWaits)]);
+      return { telling };
+    });
+    expect(await second.telling).toMatchObject({ booked: false });
+    expect(await rows(invoice.id)).toHaveLength(1);
+    expect(await rows(other.id)).toEqual([]);
+  });
+
+  it('of a part, one of many at once, counts as each of them does', async () => {
+    const { db, payer, invoice, booking } = await unpaid();
+    await Promise.all(
+      Array.from({ length: 21 }, (_, index) =>
+        bookPayment(db, { ...booking, amountMinor: 50, transactionId: `pi_${index}` }),
       ),
     );
-    expect(answers.filter(({ booked }) => booked)).toHaveLength(1);
-    expect([...(await rows(invoice.id)), ...(await rows(other.id))]).toHaveLength(1);
+    expect(await invoiceNow(db, invoice.id)).toMatchObject({ status: 'paid', paid_minor: 1_000 });
+    expect(await credit(payer)).toBe(50);
   });
 
   it('of the same name at another gateway, or booked by hand, is another payment', async () => {
