@@ -68,6 +68,7 @@ import { createDeliveryEnd, retryingSends } from './notifications/deliveries.ts'
 import { mailPerson, tellCategory } from './notifications/notifications.ts';
 import { subscribeNotifications } from './notifications/subscribe.ts';
 import { openKeyring } from './secrets/master-key.ts';
+import { createRotation } from './secrets/rotation.ts';
 import { Vault } from './secrets/vault.ts';
 import { openHostMail } from './mail/host-mail.ts';
 import { createApp } from './web/app.ts';
@@ -124,6 +125,8 @@ export interface Bulkhead {
 
 /** Flows that a dead process left are looked for this often. */
 const FLOW_RESUME_MS = 10_000;
+/** A master key that was added is looked for this often. */
+const KEYS_MS = 5_000;
 /** A start waits so long for those that it found. */
 const FLOW_PATIENCE_MS = 5_000;
 
@@ -237,6 +240,7 @@ async function compose(
   // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.
   await Promise.race([resume(), sleep(FLOW_PATIENCE_MS, undefined, { ref: false })]);
   const resuming = startLoop('flows', FLOW_RESUME_MS, resume, log);
+  const rotating = startLoop('keys', KEYS_MS, createRotation({ db, keyring, vault, log }), log);
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -245,6 +249,7 @@ async function compose(
     await sandbox.close();
     await flowsRest;
     await resuming.stop();
+    await rotating.stop();
     await recorder.close();
     await installations.close();
     await pools.close();

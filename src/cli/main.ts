@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { keysCommand } from './commands/keys.ts';
 import { startCommand } from './commands/start.ts';
 import { moduleCommand } from './commands/module.ts';
 
@@ -10,6 +11,7 @@ const program = new Command('bulkhead').description('A host for sandboxed module
 program.addCommand(startCommand());
 program.addCommand(moduleCommand());
 program.addCommand(doctorCommand());
+program.addCommand(keysCommand());
 
 try {
   await program.parseAsync();

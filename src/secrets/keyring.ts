@@ -15,6 +15,8 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const HEADER_BYTES = 1 + KEY_ID_BYTES + NONCE_BYTES;
 const ALGORITHM = 'aes-256-gcm';
+/** An unknown key is looked for so often. */
+const LOOK_MS = 1_000;
 const SALT = 'bulkhead keyring v1';
 
 /** What a blob is for. Closed, so that two uses never come to share a key by chance. */
@@ -27,6 +29,8 @@ export interface Keyring {
   open(purpose: SealPurpose, context: string, sealed: Uint8Array): Buffer;
   /** False for a blob under an older master key: it should be sealed again. */
   isCurrent(sealed: Uint8Array): boolean;
+  /** Looks whether there are other master keys by now. @returns whether another one seals from here on */
+  refresh(): boolean;
 }
 
 interface MasterKey {
@@ -42,6 +46,12 @@ function masterKey(bytes: Uint8Array): MasterKey {
     );
   const id = createHash('sha256').update('bulkhead key id\0').update(bytes).digest();
   return { id: id.subarray(0, KEY_ID_BYTES), bytes };
+}
+
+function firstOf(keys: readonly MasterKey[]): MasterKey {
+  const [first] = keys;
+  if (first === undefined) throw new HostError('BAD_INPUT', 'A keyring needs at least one master key.');
+  return first;
 }
 
 function derive(key: MasterKey, info: string): Buffer {
@@ -60,12 +70,33 @@ function unreadable(cause?: unknown): HostError {
 
 /**
  * @param masterKeys 32 bytes each; the first seals, all of them open
+ * @param again gives the keys as they are now: another process may have sealed with one that was added since
  * @throws HostError BAD_INPUT for a key of another length, or none
  */
-export function createKeyring(masterKeys: readonly Uint8Array[]): Keyring {
-  const keys = masterKeys.map(masterKey);
-  const current = keys[0];
-  if (current === undefined) throw new HostError('BAD_INPUT', 'A keyring needs at least one master key.');
+export function createKeyring(
+  masterKeys: readonly Uint8Array[],
+  again: () => readonly Uint8Array[] = () => masterKeys,
+): Keyring {
+  let keys = masterKeys.map(masterKey);
+  let current = firstOf(keys);
+  let lookAt = 0;
+
+  function refresh(): boolean {
+    const before = current.id;
+    const found = again().map(masterKey);
+    current = firstOf(found);
+    keys = found;
+    return !current.id.equals(before);
+  }
+
+  /** Asked for by whoever shows a blob, a module included: not more often than the file is worth reading. */
+  function find(id: Uint8Array): MasterKey | undefined {
+    const known = keys.find((candidate) => candidate.id.equals(id));
+    if (known !== undefined || performance.now() < lookAt) return known;
+    lookAt = performance.now() + LOOK_MS;
+    refresh();
+    return keys.find((candidate) => candidate.id.equals(id));
+  }
 
   return {
     seal(purpose, context, plain) {
@@ -79,7 +110,7 @@ export function createKeyring(masterKeys: readonly Uint8Array[]): Keyring {
 
     open(purpose, context, sealed) {
       if (sealed.length < HEADER_BYTES + TAG_BYTES || sealed[0] !== VERSION) throw unreadable();
-      const key = keys.find((candidate) => candidate.id.equals(keyIdOf(sealed)));
+      const key = find(keyIdOf(sealed));
       if (key === undefined) throw unreadable();
       const info = `${purpose}\0${context}`;
       const nonce = sealed.subarray(1 + KEY_ID_BYTES, HEADER_BYTES);
@@ -95,5 +126,6 @@ export function createKeyring(masterKeys: readonly Uint8Array[]): Keyring {
     },
 
     isCurrent: (sealed) => current.id.equals(keyIdOf(sealed)),
+    refresh,
   };
 }

@@ -3,7 +3,8 @@
  * the first start. Several keys, one a line (or separated by commas), are a rotation in progress: the first is the one in use.
  */
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { chown, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
@@ -38,7 +39,61 @@ export async function openKeyring(source: MasterKeySource): Promise<Keyring> {
   if (given !== undefined && given !== '') return createKeyring(parseMasterKeys(given, VARIABLE));
   const path = join(source.dataDir, FILE);
   const text = (await readKeyFile(path)) ?? (await makeKeyFile(path));
-  return createKeyring(parseMasterKeys(text, path));
+  const keys = parseMasterKeys(text, path);
+  return createKeyring(keys, () => keysNow(path) ?? keys);
+}
+
+/** Undefined while the file cannot be read: what is known goes on being used. */
+function keysNow(path: string): Buffer[] | undefined {
+  try {
+    return parseMasterKeys(readFileSync(path, 'utf8'), path);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Puts a new key in front of those in the file. A host that runs finds it there, seals with it from then on, and seals again what is under
+ * the older ones, which stay: what modules encrypted themselves lies in their own tables and is opened with them.
+ * @returns the file's path and how many keys it holds now
+ * @throws HostError CONFLICT if the key comes from the environment, NOT_FOUND before the first start
+ */
+export async function addMasterKey(source: MasterKeySource): Promise<{ path: string; keys: number }> {
+  const made = randomBytes(MASTER_KEY_BYTES).toString('base64');
+  const given = source.env[VARIABLE];
+  if (given !== undefined && given !== '')
+    throw new HostError(
+      'CONFLICT',
+      `The master key comes from ${VARIABLE}. Put a new one in front of it, with a comma between, and restart the processes one after the other. ${HOW}`,
+    );
+  const path = join(source.dataDir, FILE);
+  const text = await readKeyFile(path);
+  if (text === undefined)
+    throw new HostError(
+      'NOT_FOUND',
+      `There is no ${path}; the first start makes it. Give --data if it lies elsewhere.`,
+    );
+  const older = parseMasterKeys(text, path).map((key) => key.toString('base64'));
+  await replaceKeyFile(path, `${[made, ...older].join('\n')}\n`);
+  return { path, keys: older.length + 1 };
+}
+
+/** Written whole beside it and renamed: there is no moment without a key, and a crash leaves the old file. */
+async function replaceKeyFile(path: string, text: string): Promise<void> {
+  const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
+  const file = await open(draft, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+    await file.close();
+    const { uid, gid } = await stat(path);
+    // Run by root for a server that is not: it must be able to go on reading it.
+    if (process.getuid?.() === 0) await chown(draft, uid, gid);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
 }
 
 async function readKeyFile(path: string): Promise<string | undefined> {

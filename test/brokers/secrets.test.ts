@@ -103,6 +103,7 @@ describe('vault', () => {
     const switching = {
       seal: (...args: Parameters<typeof right.seal>) => right.seal(...args),
       isCurrent: (sealed: Uint8Array) => right.isCurrent(sealed),
+      refresh: () => right.refresh(),
       open: (...args: Parameters<typeof right.open>) => current.open(...args),
     };
     const kept = new Vault({ db: host().db, keyring: switching });
