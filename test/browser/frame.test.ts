@@ -8,10 +8,12 @@ import { launchChromium } from './support/chromium.ts';
 import { HOSTILE, installHostile } from './support/hostile.ts';
 import { openSinkhole, type Sinkhole } from './support/sinkhole.ts';
 import { moduleFrame, type Person, useStage } from './support/stage.ts';
+import { answerDialog } from './support/dialog.ts';
 
 /** Long enough for a request to arrive, or for a navigation to begin. */
 const SETTLE_MS = 250;
-const QUIET_MS = 1_800;
+/** How long the attempts of a page may take on a busy machine until each has its outcome. */
+const POLL = { timeout: 20_000 };
 
 const stage = useStage();
 let sinkhole: Sinkhole;
@@ -49,9 +51,10 @@ test('its origin is opaque twice over: by the panel’s iframe, and by the docum
 test('what is tried at once is refused, each attempt by name', async () => {
   await admin.page.goto(address('quiet'));
   const frame = await moduleFrame(admin.page);
-  await admin.page.waitForTimeout(QUIET_MS);
-  expect(await frame.evaluate('self.origin')).toBe('null');
+  await expect.poll(() => frame.evaluate('tried'), POLL).toEqual(REFUSED);
+  await admin.page.waitForTimeout(SETTLE_MS);
   expect(await frame.evaluate('tried')).toEqual(REFUSED);
+  expect(await frame.evaluate('self.origin')).toBe('null');
   expect(
     await frame.evaluate(
       '[globalThis.inline, globalThis.handler, document.baseURI.startsWith(location.origin)]',
@@ -69,7 +72,8 @@ test('where a browser knows no Connection-Allowlist, the content policy alone le
   const { page } = await stage().signIn('admin', { context: await older.newContext() });
   await page.goto(address('quiet'));
   const frame = await moduleFrame(page);
-  await page.waitForTimeout(QUIET_MS);
+  await expect.poll(() => frame.evaluate('tried'), POLL).toEqual(REFUSED);
+  await page.waitForTimeout(SETTLE_MS);
   const tried = await frame.evaluate('tried');
   const nested = await frame.evaluate('nested');
   await older.close();
@@ -237,13 +241,13 @@ describe('the bridge', () => {
     expect(await page.locator('dialog').count()).toBe(0);
     await attack('port: leave');
     await page.waitForSelector('dialog >> text=wants to open https://granted.example');
-    await page.click('dialog button[value=no]');
+    await answerDialog(page, 'no');
   });
 
   test('asks one question for a click, however many are wanted', async () => {
     const { page } = admin;
     await attack('port: many leaves');
-    await page.click('dialog button[value=no]');
+    await answerDialog(page, 'no');
     await page.waitForTimeout(SETTLE_MS);
     expect(await page.locator('dialog').count()).toBe(0);
   });
@@ -257,7 +261,7 @@ describe('the bridge', () => {
     expect(new URL(page.url()).pathname).toBe(`${admin.home}/modules/Product/${HOSTILE}/forms`);
     await frame.click('#other');
     await page.waitForSelector('dialog >> text=may not send you to other.example');
-    await page.click('dialog button[value=yes]');
+    await answerDialog(page, 'yes');
   });
 });
 
@@ -278,7 +282,7 @@ describe('a redirect the module answers with, of the frame itself,', () => {
     expect(await frame.locator('body').textContent()).toContain('This page leads to another site.');
     await frame.click('a.btn');
     await admin.page.waitForSelector('dialog >> text=wants to open https://granted.example');
-    await admin.page.click('dialog button[value=no]');
+    await answerDialog(admin.page, 'no');
   });
 });
 

@@ -5,6 +5,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { moduleFrame, type Person, useStage } from './support/stage.ts';
+import { answerDialog } from './support/dialog.ts';
 
 const stage = useStage();
 let admin: Person;
@@ -20,7 +21,7 @@ const menu = (page: Page, entry: string) =>
   page.click(`#sidebar .nav-link:has(.nav-link-title:text-is("${entry}"))`);
 const note = (page: Page, text: string) => page.waitForSelector(`.alert-success >> text=${text}`);
 const badge = (page: Page, text: string) => page.waitForSelector(`.badge:text-is("${text}")`);
-const confirm = (page: Page) => page.click('dialog button[value=yes]');
+const confirm = (page: Page) => answerDialog(page, 'yes');
 /** Set once a page is open; gone when it was loaded anew. */
 const mark = (page: Page) => page.evaluate('globalThis.stillTheSamePage = true');
 const isMarked = (page: Page) => page.evaluate('globalThis.stillTheSamePage === true');
@@ -137,7 +138,7 @@ test('uses the module’s tabs: overview, console, snapshots, monitoring', async
   await (await moduleFrame(page)).click('text=Open the console');
   await page.waitForSelector(`dialog >> text=wants to open ${stage().demo.cloud.cloud}`);
   const popup = client.context.waitForEvent('page');
-  await page.click('dialog button[value=yes]');
+  await answerDialog(page, 'yes');
   const consolePage = await popup;
   expect(consolePage.url()).toContain(stage().demo.cloud.cloud);
   expect(await consolePage.evaluate('window.opener')).toBe(null);
@@ -147,7 +148,7 @@ test('uses the module’s tabs: overview, console, snapshots, monitoring', async
   await (await moduleFrame(page)).fill('#snapshot-name', 'before-update');
   await (await moduleFrame(page)).click('text=Take a snapshot');
   await page.waitForSelector('dialog >> text=The snapshot is being taken.');
-  await page.click('dialog button[value=yes]');
+  await answerDialog(page, 'yes');
   const row = async () => {
     await page.reload();
     return (await moduleFrame(page)).locator('td:text-is("before-update")').count();
@@ -155,7 +156,7 @@ test('uses the module’s tabs: overview, console, snapshots, monitoring', async
   await expect.poll(row, { timeout: 15_000 }).toBe(1);
   await (await moduleFrame(page)).click('tr:has-text("before-update") button');
   await page.waitForSelector('dialog >> text=The snapshot was deleted.');
-  await page.click('dialog button[value=yes]');
+  await answerDialog(page, 'yes');
   await expect.poll(row, { timeout: 15_000 }).toBe(0);
 
   await page.click('.nav-tabs >> text=Monitoring');
@@ -252,7 +253,7 @@ test('the module’s own pages in the sidebar work', async () => {
   const debian = 'tr:has-text("debian-12")';
   await frame.click(`${debian} button`);
   await page.waitForSelector('dialog >> text=Clients cannot order this image any more.');
-  await page.click('dialog button[value=yes]');
+  await answerDialog(page, 'yes');
   await expect
     .poll(async () => (await moduleFrame(page)).locator(`${debian} button`).textContent())
     .toBe('Switch on');

@@ -1,3 +1,4 @@
+import { answerDialog } from '../browser/support/dialog.ts';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -172,11 +173,11 @@ describe.skipIf(!existsSync(CHROMIUM))('a module’s frame in Chromium', () => {
     const inside = await frame();
     await inside.click('#evil');
     await page.waitForSelector('dialog >> text=may not send you to evil.test');
-    await page.click('dialog button[value=yes]');
+    await answerDialog(page, 'yes');
     const count = context.pages().length;
     await inside.click('#out');
     await page.waitForSelector('dialog >> text=wants to open https://checkout.stripe.com');
-    await page.click('dialog button[value=no]');
+    await answerDialog(page, 'no');
     expect(context.pages()).toHaveLength(count);
   });
 
