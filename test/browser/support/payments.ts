@@ -19,6 +19,9 @@ export async function setUpPayments(demo: Demo, tenant: Tenant): Promise<Payment
     checkout_url: demo.cloud.cloud,
   });
   const bankAccountId = await tenant.installedWithInstance('BankTransfer');
+  const accountId = tenant.adminId;
+  await tenant.panel.instances.rename({ instanceId: stripeAccountId, name: 'Card', accountId });
+  await tenant.panel.instances.rename({ instanceId: bankAccountId, name: 'Bank transfer', accountId });
   await tenant.newInstance('Stripe', 'Cards in euros');
   const openInvoiceId = await newInvoice(tenant, 1_250);
   // The client has looked at it: the transfer is awaited.
