@@ -77,7 +77,7 @@ describe('a host that a module asks for (A24)', () => {
     await decide(`127.0.0.1:${port}`, 'confirmed');
   });
 
-  it('for requests counts for that scheme and port only', async () => {
+  it('for requests counts for that scheme and port only [DM-06]', async () => {
     expect(await call('askHttp', 'http://127.0.0.1', web)).toBe('asked');
     await decide(`http://127.0.0.1:${web}`, 'confirmed');
     expect(await call('get', `http://127.0.0.1:${web}/`)).toBe('hello');

@@ -352,7 +352,7 @@ describe('packing refuses', () => {
   });
 });
 
-it('packing allows a declared inherited property, and one of the same name in a class of the author’s own', async () => {
+it('packing allows a declared inherited property, and one of the same name in a class of the author’s own [MC-03]', async () => {
   const entry = `import { Plugin } from 'bulkhead';
 class Client { config = 1; }
 export default class Tiny extends Plugin {
