@@ -64,6 +64,7 @@ import { startWorker, type Worker } from './jobs/worker.ts';
 import { migrateQueue } from './jobs/graphile.ts';
 import { createScheduleCases } from './schedules/cases.ts';
 import { startTicks } from './schedules/tick.ts';
+import { createNotificationCases } from './notifications/cases.ts';
 import { createDeliveryEnd, retryingSends } from './notifications/deliveries.ts';
 import { mailPerson, tellCategory } from './notifications/notifications.ts';
 import { subscribeNotifications } from './notifications/subscribe.ts';
@@ -415,6 +416,7 @@ function createPanel(parts: PanelParts): WebDeps {
     schedules: createScheduleCases(db),
     hosts: createHostCases(db, installations),
     events: { runAgain: (deliveryId) => db.transaction().execute((trx) => runHandlerAgain(trx, deliveryId)) },
+    notifications: createNotificationCases(db),
     instances: createInstanceCases({ db, installations, vault, hookUrl: hookUrlAt(options.publicUrl) }),
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
     billing: createBilling({ db, installations, invoker }),

@@ -15,6 +15,7 @@ export const PANEL_PERMISSIONS = {
   'billing.manage': 'Book payments, refund, give credit, cancel invoices, and change how billing works.',
   'tasks.view': 'See background tasks.',
   'tasks.manage': 'Retry, cancel and resume tasks.',
+  'notifications.manage': 'See what was sent to people, send it again, and change rules and templates.',
   'logs.view': 'Read logs.',
   'settings.manage': 'Change the tenant’s settings and roles.',
 } as const;

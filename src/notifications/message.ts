@@ -51,3 +51,9 @@ export function checkPayload(channel: Channel, payload: SendPayload): SendPayloa
     data: { errors, code: 422 },
   });
 }
+
+/** What is wrong with a recipient, in words; undefined if nothing is. */
+export function channelAccepts(channel: Channel, to: string): string | undefined {
+  const parsed = v.safeParse(RECIPIENTS[channel], to);
+  return parsed.success ? undefined : parsed.issues[0].message;
+}

@@ -160,3 +160,22 @@ export function render(
     plain: renderText('plain', template.plain, all).trim(),
   };
 }
+
+/** Values a template is tried and shown with. */
+export const SAMPLE: TemplateValues = {
+  tenant: { name: 'Acme' },
+  recipient: { name: 'Ann Example' },
+  event: {
+    number: 'INV-2026-0042',
+    total_minor: 2_450,
+    amount_minor: 2_450,
+    currency: 'USD',
+    name: 'web.example.com',
+    email: 'ann@example.com',
+    message: 'The provider has no room.',
+    module: 'Product/VPSHosting',
+    reason: 'It had to be stopped too often.',
+  },
+  subject: 'Maintenance on Sunday',
+  message: 'Servers restart on Sunday at three.\n\nNothing is needed from you.',
+};

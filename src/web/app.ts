@@ -10,6 +10,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { clientAddress, parseProxies } from '../auth/addresses.ts';
 import { adminArea } from './admin/area.ts';
+import { mailFrames } from './admin/notifications/frames.ts';
 import { clientArea } from './client/area.ts';
 import { PayPages } from './client/pay-pages.ts';
 import type { WebDeps } from './deps.ts';
@@ -69,6 +70,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
 
   const tenant = new Hono<TenantEnv>();
   tenant.use(withTenant(panel));
+  tenant.route('/m/mail', mailFrames(panel));
   tenant.route('/m', moduleFrames(panel));
   tenant.route('/admin', adminArea(panel));
   tenant.route('/', clientArea(panel));

@@ -16,6 +16,8 @@ import type { HostMail } from '../mail/host-mail.ts';
 import type { Auth } from '../auth/auth.ts';
 import type { BillingSettings } from '../billing/settings.ts';
 import type { Tables } from '../database/tables.ts';
+import type { Category, Level } from '../notifications/categories.ts';
+import type { Layout, Locale, Template, TemplateName } from '../notifications/templates.ts';
 
 export interface WebDeps {
   readonly db: Kysely<Tables>;
@@ -32,6 +34,7 @@ export interface WebDeps {
   readonly auth: Auth;
   readonly catalog: Catalog;
   readonly instances: InstanceCases;
+  readonly notifications: NotificationCases;
   readonly gateways: Gateways;
   readonly schedules: ScheduleCases;
   readonly hosts: HostCases;
@@ -270,6 +273,52 @@ export interface Gateways {
     query: Readonly<Record<string, string>>;
     account: ModuleCaller;
   }): Promise<void>;
+}
+
+/** Messages to people: what is sent again or tried, and what an admin writes. */
+export interface NotificationCases {
+  /** Queues a message that shows whether a sender works; `to` does not matter to a chat. */
+  sendTest(input: {
+    tenantId: string;
+    instanceId: string;
+    to: string;
+  }): Promise<FormResult<{ deliveryId: string }>>;
+  /** The same content once more. @throws NOT_FOUND, CONFLICT */
+  resend(input: { tenantId: string; deliveryId: string }): Promise<{ deliveryId: string }>;
+  addRule(input: {
+    tenantId: string;
+    category: Category;
+    event: string | null;
+    minLevel: Level;
+    instanceIds: readonly string[];
+  }): Promise<FormResult>;
+  removeRule(input: { tenantId: string; ruleId: string }): Promise<void>;
+  template(tenantId: string, name: TemplateName, locale: Locale): Promise<Template>;
+  layout(tenantId: string, locale: Locale): Promise<Layout>;
+  saveTemplate(input: {
+    tenantId: string;
+    name: TemplateName;
+    locale: Locale;
+    template: TemplateWords;
+  }): Promise<FormResult>;
+  saveLayout(input: { tenantId: string; locale: Locale; html: string }): Promise<FormResult>;
+  resetTemplate(input: { tenantId: string; name: TemplateName; locale: Locale }): Promise<void>;
+  resetLayout(input: { tenantId: string; locale: Locale }): Promise<void>;
+  /** Rendered with sample values. @throws BAD_INPUT with what is wrong with the template */
+  preview(input: {
+    tenantId: string;
+    tenantName: string;
+    locale: Locale;
+    template: TemplateWords;
+    /** The tenant's own if absent. */
+    layout?: string;
+  }): Promise<TemplateWords>;
+}
+
+export interface TemplateWords {
+  readonly subject: string;
+  readonly html: string;
+  readonly plain: string;
 }
 
 /** Sets of settings of one installation, of a type that has them (Payment, Notification). */

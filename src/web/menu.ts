@@ -34,6 +34,12 @@ const ADMIN: readonly Item[] = [
   { title: 'menu.products', path: '/products', icon: 'fas fa-box-open', permission: 'products.manage' },
   { title: 'menu.modules', path: '/modules', icon: 'fas fa-puzzle-piece', permission: 'modules.view' },
   { title: 'menu.store', path: '/store', icon: 'fas fa-store', permission: 'modules.manage' },
+  {
+    title: 'menu.notifications',
+    path: '/notifications',
+    icon: 'fas fa-bell',
+    permission: 'notifications.manage',
+  },
   { title: 'menu.tasks', path: '/tasks', icon: 'fas fa-list-check', permission: 'tasks.view' },
   { title: 'menu.schedules', path: '/schedules', icon: 'fas fa-clock', permission: 'tasks.view' },
   { title: 'menu.events', path: '/events', icon: 'fas fa-bolt', permission: 'logs.view' },

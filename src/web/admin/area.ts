@@ -19,6 +19,7 @@ import { moduleHostPages } from './module-hosts.ts';
 import { moduleWebPages } from './module-web.ts';
 import { modulePages } from './module.ts';
 import { modulesPage } from './modules.ts';
+import { notificationPages } from './notifications/pages.ts';
 import { productPages } from './products.ts';
 import { schedulePages } from './schedules.ts';
 import { servicePages } from './service.ts';
@@ -58,6 +59,7 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     moduleHostPages,
     moduleWebPages,
     storePages,
+    notificationPages,
     tasksPage,
     schedulePages,
     eventPages,

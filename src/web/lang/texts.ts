@@ -13,6 +13,7 @@ import type events from './en/events.json';
 import type layout from './en/layout.json';
 import type menu from './en/menu.json';
 import type note from './en/note.json';
+import type notifications from './en/notifications.json';
 import type operator from './en/operator.json';
 import type pay from './en/pay.json';
 import type parts from './en/parts.json';
@@ -33,6 +34,7 @@ export type TextKey =
   | Of<'layout', typeof layout>
   | Of<'menu', typeof menu>
   | Of<'note', typeof note>
+  | Of<'notifications', typeof notifications>
   | Of<'operator', typeof operator>
   | Of<'pay', typeof pay>
   | Of<'parts', typeof parts>

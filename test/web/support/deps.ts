@@ -7,6 +7,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import type { Field } from '../../../sandbox/contract/kinds/module.ts';
 import type { ConsentLine, WebDeps } from '../../../src/web/deps.ts';
+import { createNotificationCases } from '../../../src/notifications/cases.ts';
 import { readBillingSettings } from '../../../src/billing/settings.ts';
 import type { Tables } from '../../../src/database/tables.ts';
 import type { Seeded } from './seed.ts';
@@ -303,6 +304,7 @@ export function testDeps(
         return { refundId: seeded.instanceId, taskId: seeded.taskId };
       },
     },
+    notifications: createNotificationCases(db),
     instances: {
       create: async (input) => {
         note('createInstance', input);
