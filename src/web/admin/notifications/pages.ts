@@ -225,10 +225,10 @@ async function templatePage(panel: Panel, c: AccountContext, refused?: Refused):
   };
   if (isLayout) {
     const layout = await panel.deps.notifications.layout(id, locale);
-    const words = { html: refused?.values['html'] ?? layout.html };
+    const draft = { html: refused?.values['html'] ?? layout.html };
     const own = { template: 'template', title: t('notifications.layout'), name: 'layout', isLayout };
     const frame = `${frames}/templates/InvoiceCreated?locale=${locale}`;
-    return page(panel, c, 'templates', { ...common, ...own, words, changed: layout.changed, frame }, refused);
+    return page(panel, c, 'templates', { ...common, ...own, draft, changed: layout.changed, frame }, refused);
   }
   const name = templateFrom(c.req.param('name'));
   const template = await panel.deps.notifications.template(id, name, locale);
@@ -242,7 +242,7 @@ async function templatePage(panel: Panel, c: AccountContext, refused?: Refused):
       title: t(`notifications.t_${name}`),
       name,
       isLayout,
-      words: { ...template, ...refused?.values },
+      draft: { ...template, ...refused?.values },
       changed: template.changed,
       frame: `${frames}/templates/${name}?locale=${locale}`,
     },
