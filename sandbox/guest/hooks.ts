@@ -29,16 +29,23 @@ export interface HookOptions {
 }
 
 /** As a method, so that a handler may name its own module's class for `module`. */
-interface Handler<N extends string> {
-  handle(event: ModuleEvent<N>, module: Base): unknown;
+interface OwnHandler<N extends string> {
+  handle(event: ModuleEvent<N>, module: object): unknown;
 }
 
-export type On = <N extends string>(event: N, handler: Handler<N>['handle'], options?: HookOptions) => void;
+export interface On {
+  <N extends string>(
+    event: N,
+    handler: (event: ModuleEvent<N>, module: Base) => unknown,
+    options?: HookOptions,
+  ): void;
+  <N extends string>(event: N, handler: OwnHandler<N>['handle'], options?: HookOptions): void;
+}
 
 /** `on` for one evaluation of a module, and what it registered. */
 export function createHooks(): { readonly on: On; readonly hooks: readonly Hook[] } {
   const hooks: Hook[] = [];
-  const on: On = (event, handler, { priority = 0 } = {}) => {
+  const on = (event: string, handler: unknown, { priority = 0 }: HookOptions = {}): void => {
     if (typeof event !== 'string' || typeof handler !== 'function')
       throw new TypeError('on(event, handler): a name and a function are expected');
     hooks.push({ event, priority, handler: handler as Hook['handler'] });

@@ -66,3 +66,4 @@ export declare function randomInt(min: number, max: number): number;
 export declare function generateStrongPassword(length?: number): string;
 export { model } from './db/model.ts';
 export type { Http } from './http.ts';
+export type { Net } from './base.ts';
