@@ -10,6 +10,7 @@ import type { InvoiceView } from '../contract/kinds/payment.ts';
 import type { OpInput, OpOutput } from '../contract/capabilities.ts';
 import { type Cache, createCache } from './cache.ts';
 import { createDb } from './db.ts';
+import { currentRuntime } from './current.ts';
 import type { Env } from './env.ts';
 import type { On } from './hooks.ts';
 import { createHttp, type HostStatus, type Http } from './http.ts';
@@ -135,150 +136,227 @@ function createEvents(env: Env): Events {
   };
 }
 
-/** Everything modules and controllers share. `Tables` types `this.db`. */
-export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
-  readonly module_name: string;
-  readonly module_type: string;
-  readonly module_version: string;
-  readonly tenant: Env['context']['tenant'];
-  readonly auth: {
-    readonly id: string;
-    readonly kind: string;
-    readonly permissions: readonly string[];
-    hasPermission(key: string): boolean;
-  } | null;
-  readonly locale: string;
-  readonly product_uuid: string | null;
-  readonly service_uuid: string | null;
-  readonly task_uuid: string | null;
-  /** The set of settings this call is for; null where it is about the module as a whole. */
-  readonly instance: Env['context']['instance'];
-  /** Where deliveries from outside are taken for this instance, else for this module. */
-  readonly webhook_url: string | null;
-  /** What getModuleData made of the instance's settings. */
-  module_data: Data = {};
-  /** What getProductData made of the stored configuration. */
-  product_data: Data;
-  /** What getServiceData made of the order, with provision data over it. */
-  service_data: Data;
-  readonly #runtime: Runtime;
-  #db: Kysely<Tables> | undefined;
-  #http: Http | undefined;
+interface Auth {
+  readonly id: string;
+  readonly kind: string;
+  readonly permissions: readonly string[];
+  hasPermission(key: string): boolean;
+}
+
+/** What one instance knows: whom it works for, and what was made for it when it was first asked for. */
+class Own {
+  readonly runtime: Runtime;
+  readonly env: Env;
+  db: unknown = undefined;
+  http: Http | undefined = undefined;
+  #auth: Auth | null | undefined = undefined;
+  #moduleData: Data | undefined = undefined;
+  #productData: Data | undefined = undefined;
+  #serviceData: Data | undefined = undefined;
 
   constructor(runtime: Runtime) {
-    const { context } = runtime.env;
-    this.#runtime = runtime;
-    this.module_name = context.module.name;
-    this.module_type = context.module.type;
-    this.module_version = context.module.version;
-    this.tenant = context.tenant;
-    const auth = context.auth;
-    this.auth =
-      auth === null
-        ? null
-        : {
-            ...auth,
-            hasPermission: (key) => auth.permissions.includes('*') || auth.permissions.includes(key),
-          };
-    this.locale = context.locale;
-    this.product_uuid = context.product?.uuid ?? null;
-    this.service_uuid = context.service?.uuid ?? null;
-    this.task_uuid = context.task?.uuid ?? null;
-    this.instance = context.instance;
-    this.webhook_url = context.webhook_url;
-    this.product_data = { ...context.product?.data };
-    this.service_data = { ...context.service?.data, ...context.service?.provision_data };
+    this.runtime = runtime;
+    this.env = runtime.env;
+  }
+
+  has(capability: string): boolean {
+    return this.env.context.capabilities.includes(capability);
+  }
+
+  get auth(): Auth | null {
+    if (this.#auth !== undefined) return this.#auth;
+    const { auth } = this.env.context;
+    const hasPermission = (key: string): boolean =>
+      auth?.permissions.includes('*') === true || auth?.permissions.includes(key) === true;
+    return (this.#auth = auth === null ? null : { ...auth, hasPermission });
+  }
+
+  get module_data(): Data {
+    return (this.#moduleData ??= {});
+  }
+
+  set module_data(data: Data) {
+    this.#moduleData = data;
+  }
+
+  get product_data(): Data {
+    return (this.#productData ??= { ...this.env.context.product?.data });
+  }
+
+  set product_data(data: Data) {
+    this.#productData = data;
+  }
+
+  get service_data(): Data {
+    const { service } = this.env.context;
+    return (this.#serviceData ??= { ...service?.data, ...service?.provision_data });
+  }
+
+  set service_data(data: Data) {
+    this.#serviceData = data;
+  }
+
+  log(level: 'debug' | 'info' | 'error', action: string, request?: LogPart, response?: LogPart): void {
+    this.env.notify('logs', 'write', { level, action, request, response });
+  }
+}
+
+/** The properties of contract §4 that are there without being asked of the host. */
+const PROPERTIES = {
+  module_name: ({ env }: Own) => env.context.module.name,
+  module_type: ({ env }: Own) => env.context.module.type,
+  module_version: ({ env }: Own) => env.context.module.version,
+  tenant: ({ env }: Own) => env.context.tenant,
+  auth: ({ auth }: Own) => auth,
+  locale: ({ env }: Own) => env.context.locale,
+  product_uuid: ({ env }: Own) => env.context.product?.uuid ?? null,
+  service_uuid: ({ env }: Own) => env.context.service?.uuid ?? null,
+  task_uuid: ({ env }: Own) => env.context.task?.uuid ?? null,
+  instance: ({ env }: Own) => env.context.instance,
+  webhook_url: ({ env }: Own) => env.context.webhook_url,
+} as const;
+/** Those that methods of the module replace. */
+const DATA = ['module_data', 'product_data', 'service_data'] as const;
+
+/** Everything modules and controllers share. `Tables` types `this.db`. */
+export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
+  declare readonly module_name: string;
+  declare readonly module_type: string;
+  declare readonly module_version: string;
+  declare readonly tenant: Env['context']['tenant'];
+  declare readonly auth: Auth | null;
+  declare readonly locale: string;
+  declare readonly product_uuid: string | null;
+  declare readonly service_uuid: string | null;
+  declare readonly task_uuid: string | null;
+  /** The set of settings this call is for; null where it is about the module as a whole. */
+  declare readonly instance: Env['context']['instance'];
+  /** Where deliveries from outside are taken for this instance, else for this module. */
+  declare readonly webhook_url: string | null;
+  /** What getModuleData made of the instance's settings. */
+  declare module_data: Data;
+  /** What getProductData made of the stored configuration. */
+  declare product_data: Data;
+  /** What getServiceData made of the order, with provision data over it. */
+  declare service_data: Data;
+  readonly #own: Own;
+
+  /**
+   * A module's class is made anew for each invocation, and each property that a constructor gives to an instance of a new class costs as
+   * much as a small function. So an instance has one, and what the others say is read when it is asked for.
+   */
+  static {
+    for (const name of Object.keys(PROPERTIES) as (keyof typeof PROPERTIES)[]) {
+      const read: (own: Own) => unknown = PROPERTIES[name];
+      Object.defineProperty(this.prototype, name, {
+        get(this: Base): unknown {
+          return read(this.#own);
+        },
+        set(this: Base, value: unknown) {
+          Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+        },
+      });
+    }
+    for (const name of DATA)
+      Object.defineProperty(this.prototype, name, {
+        get(this: Base): Data {
+          return this.#own[name];
+        },
+        set(this: Base, data: Data) {
+          this.#own[name] = data;
+        },
+      });
+  }
+
+  constructor() {
+    this.#own = new Own(currentRuntime());
   }
 
   /** Where a gateway sends the client back to; '' where the call is not about a client's payment. */
   protected payUrl(which: 'return_url' | 'cancel_url'): string {
-    return this.#runtime.env.context.pay?.[which] ?? '';
-  }
-
-  #has(capability: string): boolean {
-    return this.#runtime.env.context.capabilities.includes(capability);
+    return this.#own.env.context.pay?.[which] ?? '';
   }
 
   /** Tables of the module's own. */
   get db(): Kysely<Tables> {
-    if (!this.#has('db')) return undefined as never;
-    return (this.#db ??= createDb<Tables>(this.#runtime.env));
+    if (!this.#own.has('db')) return undefined as never;
+    this.#own.db ??= createDb<Tables>(this.#own.env);
+    return this.#own.db as Kysely<Tables>;
   }
 
   /** Requests to granted hosts; `this.http.client({...})` for an API client. */
   get http(): Http {
-    if (!this.#has('http')) return undefined as never;
-    this.#http ??= createHttp(this.#runtime.env).http;
-    return this.#http;
+    if (!this.#own.has('http')) return undefined as never;
+    return (this.#own.http ??= createHttp(this.#own.env).http);
   }
 
   /** A mail to a client or to staff, through the tenant's own senders. */
   get mail(): Mail {
-    const { env } = this.#runtime;
-    return this.#has('mail') ? { send: (mail) => env.call('mail', 'send', mail) } : (undefined as never);
+    const { env } = this.#own;
+    return this.#own.has('mail') ? { send: (mail) => env.call('mail', 'send', mail) } : (undefined as never);
   }
 
   /** Tells a category of people something; the tenant's rules say how. */
   get notify(): Notify {
-    const { env } = this.#runtime;
-    return this.#has('notify')
+    const { env } = this.#own;
+    return this.#own.has('notify')
       ? async (message) => (await env.call('notify', 'send', message)).deliveries
       : (undefined as never);
   }
 
   /** Mail through a granted mail server; for modules that are senders. */
   get smtp(): Smtp {
-    const { env } = this.#runtime;
-    return this.#has('smtp') ? { send: (mail) => env.call('smtp', 'send', mail) } : (undefined as never);
+    const { env } = this.#own;
+    return this.#own.has('smtp') ? { send: (mail) => env.call('smtp', 'send', mail) } : (undefined as never);
   }
 
   get tasks(): Tasks {
-    return this.#has('tasks') ? createTasks(this.#runtime.env) : (undefined as never);
+    return this.#own.has('tasks') ? createTasks(this.#own.env) : (undefined as never);
   }
 
   /** Runs a method again and again: `{method, cron}` in the tenant's time zone, or `{method, every}` in seconds. */
   get schedule(): Schedule {
-    const { env } = this.#runtime;
-    return this.#has('tasks') ? (wanted) => env.call('tasks', 'schedule', wanted) : (undefined as never);
+    const { env } = this.#own;
+    return this.#own.has('tasks') ? (wanted) => env.call('tasks', 'schedule', wanted) : (undefined as never);
   }
 
   /** Whether servers answer. */
   get net(): Net {
-    return this.#has('net') ? createNet(this.#runtime.env) : (undefined as never);
+    return this.#own.has('net') ? createNet(this.#own.env) : (undefined as never);
   }
 
   get events(): Events {
-    return this.#has('events') ? createEvents(this.#runtime.env) : (undefined as never);
+    return this.#own.has('events') ? createEvents(this.#own.env) : (undefined as never);
   }
 
   get service(): Services {
-    return createServices(this.#runtime.env);
+    return createServices(this.#own.env);
   }
 
   /** The tenant's clients: what of them was granted. */
   get clients(): Clients {
-    return this.#has('clients') ? createClients(this.#runtime.env) : (undefined as never);
+    return this.#own.has('clients') ? createClients(this.#own.env) : (undefined as never);
   }
 
   /** What the tenant sells. */
   get products(): Products {
-    return this.#has('products') ? createProducts(this.#runtime.env) : (undefined as never);
+    return this.#own.has('products') ? createProducts(this.#own.env) : (undefined as never);
   }
 
   /** A named, resumable part of a job. */
   get step(): Step {
-    return createStep(this.#runtime.env);
+    return createStep(this.#own.env);
   }
 
   /** Results kept for a while: `remember` asks again only when they are gone. */
   get cache(): Cache {
-    return this.#has('cache') ? createCache(this.#runtime.env) : (undefined as never);
+    return this.#own.has('cache') ? createCache(this.#own.env) : (undefined as never);
   }
 
   /** The tenant's invoices, as far as granted. */
   get invoices(): Invoices {
-    if (!this.#has('invoices')) return undefined as never;
-    const { env } = this.#runtime;
+    if (!this.#own.has('invoices')) return undefined as never;
+    const { env } = this.#own;
     return {
       get: (uuid) => env.call('invoices', 'get', { uuid }),
       list: (where = {}) => env.call('invoices', 'list', where),
@@ -293,7 +371,7 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     encryptString(text: string): Promise<string>;
     decryptString(sealed: string): Promise<string>;
   } {
-    const { env } = this.#runtime;
+    const { env } = this.#own;
     return {
       encryptString: async (text) => (await env.call('crypt', 'encrypt', { text })).sealed,
       decryptString: async (sealed) => (await env.call('crypt', 'decrypt', { sealed })).text,
@@ -310,30 +388,30 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
 
   /** Computing with secrets, and storing one; none can be read. */
   get secrets(): Secrets {
-    return this.#has('secrets') ? createSecrets(this.#runtime.env) : (undefined as never);
+    return this.#own.has('secrets') ? createSecrets(this.#own.env) : (undefined as never);
   }
 
   /** The handle of a secret: a text to join into a header, the URL or the body. Its value never comes here. */
   secret(name: string): string {
-    return this.#runtime.env.context.secrets[name] ?? '';
+    return this.#own.env.context.secrets[name] ?? '';
   }
 
   /** One configuration value (settings over the manifest's config), or the whole record without a key. */
   config(): Readonly<Data>;
   config(key: string): unknown;
   config(key?: string): unknown {
-    const { config } = this.#runtime.env.context;
+    const { config } = this.#own.env.context;
     if (key === undefined) return config;
     return Object.hasOwn(config, key) ? config[key] : null;
   }
 
   /** Renders a template of this module to HTML. 'admin_area.product' is views/admin_area/product.liquid. */
   view(template: string, data: Readonly<Data> = {}): string {
-    return this.#runtime.render(template, data);
+    return this.#own.runtime.render(template, data);
   }
 
   t(key: string, values: Readonly<Data> = {}): string {
-    return translate(this.#runtime.resources.lang, this.locale, key, values);
+    return translate(this.#own.runtime.resources.lang, this.locale, key, values);
   }
 
   /** The checked data. @throws ValidationError with the errors by field */
@@ -351,22 +429,22 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
   }
 
   getCurrentVersion(): string {
-    return this.#runtime.env.context.from_version ?? this.module_version;
+    return this.#own.env.context.from_version ?? this.module_version;
   }
 
   /** A password with lower case, upper case and digits in it, from the invocation's secure randomness. */
   generateStrongPassword(length = 16): string {
-    return strongPassword(this.#runtime.randomBytes, length);
+    return strongPassword(this.#own.runtime.randomBytes, length);
   }
 
   /** A whole number from min to max, both included. */
   randomInt(min: number, max: number): number {
-    return randomInt(this.#runtime.randomBytes, min, max);
+    return randomInt(this.#own.runtime.randomBytes, min, max);
   }
 
   /** Runs fn and logs how long it took and how much memory it left in use. */
   async measure<T>(name: string, fn: () => Maybe<T>): Promise<T> {
-    const { env } = this.#runtime;
+    const { env } = this.#own;
     const heapBytes = await env.heapBytes();
     const startedMs = Date.now();
     try {
@@ -384,24 +462,15 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
   }
 
   logDebug(action: string, request?: LogPart, answer?: LogPart): void {
-    this.#log('debug', action, request, answer);
+    this.#own.log('debug', action, request, answer);
   }
 
   logInfo(action: string, request?: LogPart, answer?: LogPart): void {
-    this.#log('info', action, request, answer);
+    this.#own.log('info', action, request, answer);
   }
 
   logError(action: string, request?: LogPart, answer?: LogPart): void {
-    this.#log('error', action, request, answer);
-  }
-
-  #log(
-    level: 'debug' | 'info' | 'error',
-    action: string,
-    request: LogPart | undefined,
-    answer: LogPart | undefined,
-  ): void {
-    this.#runtime.env.notify('logs', 'write', { level, action, request, response: answer });
+    this.#own.log('error', action, request, answer);
   }
 }
 

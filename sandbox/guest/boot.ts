@@ -1,7 +1,8 @@
 /**
  * The first and only script of an isolate before a module's own. It hands the runner three functions (define, enter, collect),
  * hardens the world, and runs invocations: each evaluates the module's factory anew, so that nothing a module keeps at its top
- * level survives, and each has an Env of its own, so that every call and every microsecond belongs to somebody.
+ * level survives, and each has an Env of its own, so that every call and every microsecond belongs to somebody. All else that a module
+ * sees is made once for all of them and frozen.
  */
 import type { ErrorCode, WireError } from '../contract/envelope.ts';
 import type { InvocationInput, ModuleCall } from '../contract/invocation.ts';
@@ -10,14 +11,15 @@ import type { Base, Runtime } from './base.ts';
 import type { Env } from './env.ts';
 import { capabilityError, CapabilityError } from './errors.ts';
 import { freezeDeep, harden } from './harden.ts';
-import { createNamespace } from './namespace.ts';
+import { currentEnv, setCurrentRuntime } from './current.ts';
+import { namespace } from './namespace.ts';
 import { createOutbox, MESSAGE } from './outbox.ts';
 import { Abort, toCallResult } from './replies.ts';
 import { IncomingRequest } from './request.ts';
 import { describe } from './describe.ts';
 import { createHooks, type Hook, type ModuleEvent } from './hooks.ts';
 import { createViews, type Render, type Resources } from './view.ts';
-import { createWebGlobals, type WebGlobals } from './web/globals.ts';
+import { createWebGlobals } from './web/globals.ts';
 
 /** Kinds of entry; the runner's DOWN frames use the same numbers. */
 export const ENTER = { invoke: 3, answer: 4, cancel: 5, timer: 7 } as const;
@@ -31,11 +33,13 @@ interface Invocation {
   readonly id: number;
   readonly waiting: Map<number, Waiting>;
   readonly timers: Map<number, () => void>;
+  /** Whom it is for: current while it is entered. */
+  runtime: Runtime | undefined;
   ended: boolean;
   sequence: number;
 }
 
-/** The module's factory: evaluated for each invocation with that invocation's own require, exports and globals. */
+/** The module's factory: evaluated anew for each invocation, with exports of its own. */
 type Factory = (...parameters: unknown[]) => void;
 
 export interface ModuleExports {
@@ -47,10 +51,12 @@ const NativeFunction = Function;
 const { parse, stringify } = JSON;
 const outbox = createOutbox({ messages: LIMITS.outboxMessages, bytes: LIMITS.outboxBytes });
 const invocations = new Map<number, Invocation>();
+const globals = createWebGlobals(currentEnv);
+const globalNames = Object.keys(globals);
+const globalValues: readonly unknown[] = Object.values(globals);
 const FIXED_PARAMETERS = ['require', 'module', 'exports', 'secret'] as const;
 
 let factory: Factory | undefined;
-let globalNames: readonly string[] = [];
 let resources: Resources = { views: {}, lang: {} };
 let render: Render = () => '';
 
@@ -59,7 +65,6 @@ function define(name: string, script: string, given: string): void {
   resources = parse(given) as Resources;
   freezeDeep([resources]);
   render = createViews(resources);
-  globalNames = Object.keys(createWebGlobals(idleEnv()));
   factory = new NativeFunction(
     ...FIXED_PARAMETERS,
     ...globalNames,
@@ -67,106 +72,96 @@ function define(name: string, script: string, given: string): void {
   ) as Factory;
 }
 
-/** An Env for asking which globals there are; nothing is ever called on it. */
-function idleEnv(): Env {
-  const never = (): never => {
-    throw new Error('no invocation');
-  };
-  return {
-    context: { seed: '', now: 0, capabilities: [] } as unknown as Env['context'],
-    call: never,
-    notify: never,
-    heapBytes: never,
-    setTimer: never,
-    clearTimer: never,
-    step: undefined,
-  };
-}
+/** The Env of one invocation: what it asks of the host goes into the outbox under its number. */
+class InvocationEnv implements Env {
+  readonly context: Env['context'];
+  step: Env['step'] = undefined;
+  readonly #invocation: Invocation;
 
-function createEnv(invocation: Invocation, context: Env['context']): Env {
-  return {
-    context,
-    step: undefined,
-    call: (capability, op, input) =>
-      new Promise((resolve, reject) => {
-        const refuse = (code: ErrorCode, message: string): void => reject(capabilityError({ code, message }));
-        if (invocation.ended) return refuse('ENDED', 'The invocation has ended.');
-        if (invocation.waiting.size >= LIMITS.callsInFlight)
-          return refuse('LIMIT', `More than ${LIMITS.callsInFlight} calls at once; await some first.`);
-        const body = stringify(input) ?? 'null';
-        if (body.length > LIMITS.callInputBytes)
-          return refuse('LIMIT', `${capability}.${op}: the input is over ${LIMITS.callInputBytes} bytes.`);
-        const number = ++invocation.sequence;
-        if (!outbox.put(MESSAGE.call, invocation.id, `${number} ${capability}.${op}`, body))
-          return refuse('LIMIT', 'Too many calls at once.');
-        invocation.waiting.set(number, { resolve: resolve, reject });
-      }),
-    notify: (capability, op, input) => {
-      if (invocation.ended) return;
-      const path = `${capability}.${op}`;
+  constructor(invocation: Invocation, context: Env['context']) {
+    this.#invocation = invocation;
+    this.context = context;
+  }
+
+  call: Env['call'] = (capability, op, input) =>
+    new Promise((resolve, reject) => {
+      const invocation = this.#invocation;
+      const refuse = (code: ErrorCode, message: string): void => reject(capabilityError({ code, message }));
+      if (invocation.ended) return refuse('ENDED', 'The invocation has ended.');
+      if (invocation.waiting.size >= LIMITS.callsInFlight)
+        return refuse('LIMIT', `More than ${LIMITS.callsInFlight} calls at once; await some first.`);
       const body = stringify(input) ?? 'null';
-      if (body.length <= LIMITS.noticeBytes) outbox.put(MESSAGE.notify, invocation.id, path, body);
-      else outbox.put(MESSAGE.notify, invocation.id, 'logs.write', tooLong(path, body.length));
-    },
-    heapBytes: () =>
-      new Promise((resolve, reject) => {
-        const number = ++invocation.sequence;
-        if (invocation.ended || !outbox.put(MESSAGE.heap, invocation.id, String(number), ''))
-          return reject(capabilityError({ code: 'LIMIT', message: 'Too many calls at once.' }));
-        invocation.waiting.set(number, { resolve: (bytes) => resolve(Number(bytes)), reject });
-      }),
-    setTimer: (callback, ms) => {
-      if (invocation.timers.size >= LIMITS.timersPerInvocation)
-        throw new RangeError(`more than ${LIMITS.timersPerInvocation} timers`);
-      const id = ++invocation.sequence;
-      invocation.timers.set(id, callback);
-      outbox.put(
-        MESSAGE.timer,
-        invocation.id,
-        String(id),
-        String(Math.min(Math.max(0, Math.trunc(Number(ms)) || 0), LIMITS.timerMs)),
-      );
-      return id;
-    },
-    clearTimer: (id) => {
-      if (invocation.timers.delete(id)) outbox.put(MESSAGE.clearTimer, invocation.id, String(id), '');
-    },
+      if (body.length > LIMITS.callInputBytes)
+        return refuse('LIMIT', `${capability}.${op}: the input is over ${LIMITS.callInputBytes} bytes.`);
+      const number = ++invocation.sequence;
+      if (!outbox.put(MESSAGE.call, invocation.id, `${number} ${capability}.${op}`, body))
+        return refuse('LIMIT', 'Too many calls at once.');
+      invocation.waiting.set(number, { resolve: resolve, reject });
+    });
+
+  notify: Env['notify'] = (capability, op, input) => {
+    const invocation = this.#invocation;
+    if (invocation.ended) return;
+    const path = `${capability}.${op}`;
+    const body = stringify(input) ?? 'null';
+    if (body.length <= LIMITS.noticeBytes) outbox.put(MESSAGE.notify, invocation.id, path, body);
+    else outbox.put(MESSAGE.notify, invocation.id, 'logs.write', tooLong(path, body.length));
   };
+
+  heapBytes(): Promise<number> {
+    const invocation = this.#invocation;
+    return new Promise((resolve, reject) => {
+      const number = ++invocation.sequence;
+      if (invocation.ended || !outbox.put(MESSAGE.heap, invocation.id, String(number), ''))
+        return reject(capabilityError({ code: 'LIMIT', message: 'Too many calls at once.' }));
+      invocation.waiting.set(number, { resolve: (bytes) => resolve(Number(bytes)), reject });
+    });
+  }
+
+  setTimer(callback: () => void, ms: number): number {
+    const invocation = this.#invocation;
+    if (invocation.timers.size >= LIMITS.timersPerInvocation)
+      throw new RangeError(`more than ${LIMITS.timersPerInvocation} timers`);
+    const id = ++invocation.sequence;
+    invocation.timers.set(id, callback);
+    const whole = Math.min(Math.max(0, Math.trunc(Number(ms)) || 0), LIMITS.timerMs);
+    outbox.put(MESSAGE.timer, invocation.id, String(id), String(whole));
+    return id;
+  }
+
+  clearTimer(id: number): void {
+    const invocation = this.#invocation;
+    if (invocation.timers.delete(id)) outbox.put(MESSAGE.clearTimer, invocation.id, String(id), '');
+  }
 }
 
 function tooLong(path: string, characters: number): string {
   return stringify({ level: 'warning', action: `${path}: ${characters} characters are too many to be sent` });
 }
 
-function evaluate(runtime: Runtime, globals: Readonly<Record<string, unknown>>): ModuleExports {
+function evaluate(): ModuleExports {
   if (factory === undefined)
     throw new CapabilityError({ code: 'LOAD_FAILED', message: 'no module was defined' });
-  const { env } = runtime;
-  const namespace = createNamespace(runtime);
   const module: { exports: ModuleExports } = { exports: {} };
-  const require = (name: string): unknown => {
-    if (name === 'bulkhead') return namespace;
-    throw new Error(`cannot require "${name}": a packed module imports only 'bulkhead'`);
-  };
-  const secret = (name: string): string => env.context.secrets[name] ?? '';
-  factory.call(
-    undefined,
-    require,
-    module,
-    module.exports,
-    secret,
-    ...globalNames.map((name) => globals[name]),
-  );
+  Reflect.apply(factory, undefined, [require, module, module.exports, secret, ...globalValues]);
   return module.exports;
+}
+
+function require(name: string): unknown {
+  if (name === 'bulkhead') return namespace;
+  throw new Error(`cannot require "${name}": a packed module imports only 'bulkhead'`);
+}
+
+function secret(name: string): string {
+  return currentEnv.context.secrets[name] ?? '';
 }
 
 async function run(
   runtime: Runtime,
-  globals: WebGlobals,
   hooks: readonly Hook[],
   calls: readonly ModuleCall[],
 ): Promise<unknown[]> {
-  const exports = evaluate(runtime, globals);
+  const exports = evaluate();
   const Entry = exports.default;
   if (typeof Entry !== 'function')
     throw new CapabilityError({
@@ -331,12 +326,18 @@ function end(invocation: Invocation): void {
 }
 
 function start(id: number, input: InvocationInput): void {
-  const invocation: Invocation = { id, waiting: new Map(), timers: new Map(), ended: false, sequence: 0 };
+  const invocation: Invocation = {
+    id,
+    waiting: new Map(),
+    timers: new Map(),
+    runtime: undefined,
+    ended: false,
+    sequence: 0,
+  };
   invocations.set(id, invocation);
   const { context } = input;
   const viewScope = { locale: context.locale, assetBase: context.asset_base };
-  const env = createEnv(invocation, context);
-  const globals = createWebGlobals(env);
+  const env = new InvocationEnv(invocation, context);
   const { on, hooks } = createHooks();
   const runtime: Runtime = {
     env,
@@ -346,9 +347,11 @@ function start(id: number, input: InvocationInput): void {
     render: (template, data) => render(template, data, viewScope),
     randomBytes: (length) => globals.crypto.getRandomValues(new Uint8Array(length)),
   };
+  invocation.runtime = runtime;
+  setCurrentRuntime(runtime);
   const settle = async (): Promise<void> => {
     try {
-      const results = await run(runtime, globals, hooks, input.calls);
+      const results = await run(runtime, hooks, input.calls);
       finish(invocation, { ok: true, value: { results } });
     } catch (error) {
       finish(invocation, { ok: false, error: describeError(error) });
@@ -381,7 +384,8 @@ function fire(invocation: Invocation, number: number): void {
 function enter(kind: number, id: number, name: string, body: string): void {
   if (kind === ENTER.invoke) return start(id, parse(body) as InvocationInput);
   const invocation = invocations.get(id);
-  if (invocation === undefined) return;
+  if (invocation?.runtime === undefined) return;
+  setCurrentRuntime(invocation.runtime);
   if (kind === ENTER.answer) return answer(invocation, Number(name), body);
   if (kind === ENTER.cancel) return end(invocation);
   if (kind === ENTER.timer) fire(invocation, Number(name));

@@ -1,11 +1,13 @@
 /**
- * What `import … from 'bulkhead'` gives a module at run time. The classes are bound to the invocation, so that a module's constructor
- * needs no arguments; everything else is shared and frozen. `index.ts` is the same list for the type checker.
+ * What `import … from 'bulkhead'` gives a module at run time: one frozen object for all invocations. What needs to know which invocation it
+ * works for asks current.ts. `index.ts` is the same list for the type checker.
  */
 import { sql } from 'kysely';
-import { Controller, Module, Notification, Payment, Plugin, Product, type Runtime } from './base.ts';
+import { Controller, Module, Notification, Payment, Plugin, Product } from './base.ts';
+import { currentRuntime } from './current.ts';
 import { CapabilityError, HttpError, NotGranted, TimeoutError, ValidationError } from './errors.ts';
 import { abort, download, html, json, redirect, response } from './replies.ts';
+import type { On } from './hooks.ts';
 import { escapeHtml, stripTags, versionCompare } from './text.ts';
 import { md5 } from './web/crypto.ts';
 import { now } from './moment.ts';
@@ -46,44 +48,20 @@ const shared = {
   escapeHtml,
 } as const;
 
-/** One namespace for one invocation. The base classes are made when they are first asked for. */
-export function createNamespace(runtime: Runtime): object {
-  const bound = new Map<object, unknown>();
-  const bind = (Class: abstract new (runtime: Runtime) => object): unknown => {
-    const known = bound.get(Class);
-    if (known !== undefined) return known;
-    const Bound = class extends (Class as new (runtime: Runtime) => object) {
-      constructor() {
-        super(runtime);
-      }
-    };
-    Object.defineProperty(Bound, 'name', { value: Class.name });
-    bound.set(Class, Bound);
-    return Bound;
-  };
-  return Object.freeze({
-    ...shared,
-    ...ownNameHelpers(runtime),
-    randomInt: (min: number, max: number) => randomInt(runtime.randomBytes, min, max),
-    generateStrongPassword: (length = 16) => strongPassword(runtime.randomBytes, length),
-    on: runtime.on,
-    get Module() {
-      return bind(Module);
-    },
-    get Product() {
-      return bind(Product);
-    },
-    get Plugin() {
-      return bind(Plugin);
-    },
-    get Payment() {
-      return bind(Payment);
-    },
-    get Notification() {
-      return bind(Notification);
-    },
-    get Controller() {
-      return bind(Controller);
-    },
-  });
-}
+const randomBytes = (length: number): Uint8Array => currentRuntime().randomBytes(length);
+const on: On = (event, handler, options) => currentRuntime().on(event, handler, options);
+
+/** The one namespace of all invocations: nothing in it holds anything of any of them. */
+export const namespace = Object.freeze({
+  ...shared,
+  ...ownNameHelpers,
+  randomInt: (min: number, max: number) => randomInt(randomBytes, min, max),
+  generateStrongPassword: (length = 16) => strongPassword(randomBytes, length),
+  on,
+  Module,
+  Product,
+  Plugin,
+  Payment,
+  Notification,
+  Controller,
+});

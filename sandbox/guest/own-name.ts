@@ -3,15 +3,15 @@
  * other; here they work for the module's own name and refuse every other (contract A37).
  */
 import { LOG_LEVELS } from '../contract/capabilities/logs.ts';
-import type { Runtime } from './base.ts';
+import { currentEnv, currentRuntime } from './current.ts';
 import { NotGranted } from './errors.ts';
 
 type Data = Readonly<Record<string, unknown>>;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogPart = string | Data | readonly unknown[];
 
-function refuseOthers({ env }: Runtime, helper: string, type: string, name: string): void {
-  const own = env.context.module;
+function refuseOthers(helper: string, type: string, name: string): void {
+  const own = currentEnv.context.module;
   if (type === own.type && name === own.name) return;
   throw new NotGranted({
     code: 'NOT_GRANTED',
@@ -33,17 +33,15 @@ export interface OwnNameHelpers {
   ): void;
 }
 
-export function ownNameHelpers(runtime: Runtime): OwnNameHelpers {
-  return {
-    view_admin_module(type, name, view, data = {}, mergeData = {}) {
-      refuseOthers(runtime, 'view_admin_module', type, name);
-      return runtime.render(view, { ...mergeData, ...data });
-    },
-    logModule(type, name, action, level, request, response) {
-      refuseOthers(runtime, 'logModule', type, name);
-      if (!LOG_LEVELS.includes(level))
-        throw new TypeError(`logModule: the level is one of ${LOG_LEVELS.join(', ')}.`);
-      runtime.env.notify('logs', 'write', { level, action, request, response });
-    },
-  };
-}
+export const ownNameHelpers: OwnNameHelpers = {
+  view_admin_module(type, name, view, data = {}, mergeData = {}) {
+    refuseOthers('view_admin_module', type, name);
+    return currentRuntime().render(view, { ...mergeData, ...data });
+  },
+  logModule(type, name, action, level, request, response) {
+    refuseOthers('logModule', type, name);
+    if (!LOG_LEVELS.includes(level))
+      throw new TypeError(`logModule: the level is one of ${LOG_LEVELS.join(', ')}.`);
+    currentEnv.notify('logs', 'write', { level, action, request, response });
+  },
+};

@@ -8,29 +8,44 @@ import { URLSearchParams } from './web/url.ts';
 export class IncomingRequest {
   readonly method: string;
   readonly url: string;
-  readonly headers: Headers;
   /** `{param}` parts of the route. */
   readonly params: Readonly<Record<string, string>>;
-  /** The body's very bytes: what a webhook's signature was made over. */
-  readonly rawBody: Uint8Array;
   readonly user: InvocationContext['auth'];
+  readonly #request: ModuleRequest;
+  #headers: Headers | undefined;
+  #rawBody: Uint8Array | undefined;
   #data: Readonly<Record<string, unknown>> | undefined;
 
   constructor(request: ModuleRequest, user: InvocationContext['auth']) {
     this.method = request.method;
     this.url = request.url;
-    this.headers = new Headers(request.headers);
     this.params = request.params;
-    this.rawBody = 'text' in request.body ? encodeUtf8(request.body.text) : decodeBase64(request.body.base64);
     this.user = user;
+    this.#request = request;
+  }
+
+  get headers(): Headers {
+    return (this.#headers ??= new Headers(this.#request.headers));
+  }
+
+  /** The body's very bytes: what a webhook's signature was made over. */
+  get rawBody(): Uint8Array {
+    const { body } = this.#request;
+    return (this.#rawBody ??= 'text' in body ? encodeUtf8(body.text) : decodeBase64(body.base64));
+  }
+
+  /** Most bodies came as text, and never have to be bytes. */
+  #text(): string {
+    const { body } = this.#request;
+    return 'text' in body ? body.text : decodeUtf8(this.rawBody);
   }
 
   async text(): Promise<string> {
-    return decodeUtf8(this.rawBody);
+    return this.#text();
   }
 
   async json(): Promise<unknown> {
-    return JSON.parse(decodeUtf8(this.rawBody));
+    return JSON.parse(this.#text());
   }
 
   /** Query, form or JSON body and route parameters in one record; a later source wins. */
@@ -51,7 +66,7 @@ export class IncomingRequest {
 
   #body(): Record<string, unknown> {
     const type = this.headers.get('content-type') ?? '';
-    const text = decodeUtf8(this.rawBody);
+    const text = this.#text();
     if (text === '') return {};
     if (type.includes('application/json')) {
       const parsed: unknown = JSON.parse(text);

@@ -1,4 +1,5 @@
 /** What an invocation is: one fresh evaluation, one identity, one bill, and nothing of it left for the next. */
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { moduleScript, useSandbox } from '../support/sandbox.ts';
 
@@ -152,6 +153,47 @@ describe('an invocation', () => {
       value(script, 'draw', [], { context: { seed: Buffer.alloc(32, byte).toString('base64') } });
     expect(await seeded(1)).toEqual(await seeded(1));
     expect(await seeded(1)).not.toEqual(await seeded(2));
+  });
+
+  it('is who speaks through what all share, however the invocations of one isolate are mixed', async () => {
+    const script = moduleScript(`async run(name) {
+      const seen = [secret('name'), bulkhead.randomInt(0, 2 ** 31)];
+      for (let turn = 0; turn < 3; turn++) {
+        await this.crypt.encryptString(name);
+        seen.push(secret('name'));
+        console.log(name);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        const twin = new (Object.getPrototypeOf(this.constructor))();
+        seen.push(secret('name'), twin.config('name'), crypto.randomUUID());
+      }
+      return seen;
+    }`);
+    const names = ['a', 'b', 'c', 'd'];
+    const runs = names.map(async (name, index) => {
+      const said: unknown[] = [];
+      const result = await value(script, 'run', [name], {
+        context: {
+          secrets: { name },
+          config: { name },
+          seed: Buffer.alloc(32, index).toString('base64'),
+        },
+        onCall: async (_path, input) => {
+          said.push(input);
+          await setTimeout((names.length - index) * 2);
+          return { sealed: '' };
+        },
+        onNotify: (_path, input) => said.push((input as { action: string }).action),
+      });
+      return { name, result: result as unknown[], said };
+    });
+    const all = await Promise.all(runs);
+    for (const { name, result, said } of all) {
+      const texts = result.filter((one) => typeof one === 'string' && one.length === 1);
+      expect(new Set(texts)).toEqual(new Set([name]));
+      expect(said).toEqual([{ text: name }, name, { text: name }, name, { text: name }, name]);
+    }
+    const drawn = all.flatMap(({ result }) => result.filter((one) => String(one).length > 1));
+    expect(new Set(drawn).size).toBe(drawn.length);
   });
 
   it('renders its own views, escaped and translated', async () => {

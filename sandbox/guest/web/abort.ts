@@ -1,6 +1,6 @@
 /**
- * AbortController and AbortSignal. The classes a module sees are made for each invocation, because AbortSignal.timeout needs that
- * invocation's timers; they extend the ones here, which hold everything else.
+ * AbortController and AbortSignal. The classes a module sees are made with the Env whose timers AbortSignal.timeout takes; they extend the
+ * one here, which holds everything else.
  */
 import type { Env } from '../env.ts';
 import { DOMException } from './dom-exception.ts';
@@ -45,7 +45,7 @@ function follow(signal: BaseAbortSignal, sources: Iterable<BaseAbortSignal>): vo
   }
 }
 
-/** The two classes of one invocation. */
+/** The two classes that a module sees. */
 export function createAbort(env: Pick<Env, 'setTimer'>) {
   class AbortSignal extends BaseAbortSignal {
     static abort(reason?: unknown): AbortSignal {

@@ -7,9 +7,11 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { md5 as md5Bytes, sha1 } from '@noble/hashes/legacy.js';
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js';
 
-import { encodeHex } from './base64.ts';
+import type { Env } from '../env.ts';
+import { decodeBase64, encodeHex } from './base64.ts';
 import { DOMException } from './dom-exception.ts';
 import { bytesOf, encodeUtf8 } from './encoding.ts';
+import { perInvocation } from './per-invocation.ts';
 
 const HASHES = { 'SHA-1': sha1, 'SHA-256': sha256, 'SHA-384': sha384, 'SHA-512': sha512 };
 type HashName = keyof typeof HASHES;
@@ -136,9 +138,10 @@ function generator(seed: () => Uint8Array): (target: Uint8Array) => void {
   };
 }
 
-/** @param seed 32 random bytes from the host; read when something is first drawn */
-export function createCrypto(seed: () => Uint8Array): Crypto {
-  const fill = generator(seed);
+/** Each invocation draws from its own seed, 32 random bytes from the host; it is read when something is first drawn. */
+export function createCrypto(env: Pick<Env, 'context'>): Crypto {
+  const own = perInvocation(env, () => generator(() => decodeBase64(env.context.seed)));
+  const fill = (target: Uint8Array): void => own()(target);
   return Object.freeze({
     subtle,
     getRandomValues<T extends ArrayBufferView>(array: T): T {

@@ -14,6 +14,21 @@ const LABELS: readonly string[] = [
 
 /** Lone surrogates become U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
+  return encodeAscii(text) ?? encodeAny(text);
+}
+
+/** Undefined if there is anything but ASCII in the text. */
+function encodeAscii(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code >= 0x80) return undefined;
+    bytes[at] = code;
+  }
+  return bytes;
+}
+
+function encodeAny(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(text.length * 3);
   const { written } = encodeInto(text, bytes);
   return bytes.slice(0, written);

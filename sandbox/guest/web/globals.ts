@@ -1,10 +1,10 @@
 /**
- * The web standards a module sees as globals. An isolate has nothing but ECMAScript: all of this is ours. What holds no state is made
- * once; what belongs to an invocation (timers, signals, randomness, fetch, the log) is made for each, and cheaply, since each request is one.
+ * The web standards a module sees as globals. An isolate has nothing but ECMAScript: all of this is ours. It is made once and frozen: what
+ * belongs to an invocation (timers, randomness, fetch, the log) is kept with that invocation.
  */
 import type { Env } from '../env.ts';
 import { createAbort } from './abort.ts';
-import { atob, btoa, decodeBase64 } from './base64.ts';
+import { atob, btoa } from './base64.ts';
 import { createConsole } from './console.ts';
 import { createCrypto } from './crypto.ts';
 import { DOMException } from './dom-exception.ts';
@@ -36,16 +36,20 @@ const SHARED = Object.freeze({
   btoa,
 });
 
-/** The globals of one invocation. Building them reads nothing from `env`: the seed is decoded when it is first needed. */
+/** The globals of all invocations. Building them reads nothing from `env`, which speaks for whichever invocation runs. */
 export function createWebGlobals(env: Env) {
-  const startedAt = Date.now();
   return {
     ...SHARED,
     ...createAbort(env),
     ...createTimers(env),
     fetch: createFetch(env),
-    crypto: createCrypto(() => decodeBase64(env.context.seed)),
-    performance: Object.freeze({ timeOrigin: startedAt, now: () => Date.now() - startedAt }),
+    crypto: createCrypto(env),
+    performance: Object.freeze({
+      get timeOrigin() {
+        return env.context.now;
+      },
+      now: () => Date.now() - env.context.now,
+    }),
     console: createConsole(env),
   };
 }

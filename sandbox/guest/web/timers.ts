@@ -1,4 +1,5 @@
-/** setTimeout and its family on the timers of one invocation: they end with it, and their number is bounded by the runner. */
+/** setTimeout and its family on the timers of the invocation that runs: they end with it, and their number is bounded by the runner. */
+import { perInvocation } from './per-invocation.ts';
 import type { Env } from '../env.ts';
 
 export type TimerCallback = (...args: never[]) => void;
@@ -15,14 +16,15 @@ function callable(callback: unknown): void {
   if (typeof callback !== 'function') throw new TypeError('A timer needs a function.');
 }
 
-export function createTimers(env: Pick<Env, 'setTimer' | 'clearTimer'>) {
+export function createTimers(env: Pick<Env, 'setTimer' | 'clearTimer' | 'context'>) {
   /** Our number → the runner’s, which changes with each round of an interval. */
-  const running = new Map<number, number>();
-  let last = 0;
+  const own = perInvocation(env, () => ({ running: new Map<number, number>(), last: 0 }));
 
   function setTimeout<A extends unknown[]>(callback: (...args: A) => void, ms = 0, ...args: A): number {
     callable(callback);
-    const id = ++last;
+    const state = own();
+    const { running } = state;
+    const id = ++state.last;
     const fire = (): void => {
       running.delete(id);
       callback(...args);
@@ -33,7 +35,9 @@ export function createTimers(env: Pick<Env, 'setTimer' | 'clearTimer'>) {
 
   function setInterval<A extends unknown[]>(callback: (...args: A) => void, ms = 0, ...args: A): number {
     callable(callback);
-    const id = ++last;
+    const state = own();
+    const { running } = state;
+    const id = ++state.last;
     const arm = (): void =>
       void running.set(id, env.setTimer(round, Math.max(INTERVAL_MS, milliseconds(ms))));
     // Armed first, so that a callback which throws does not end the interval, and may clear it.
@@ -46,6 +50,7 @@ export function createTimers(env: Pick<Env, 'setTimer' | 'clearTimer'>) {
   }
 
   function clear(id?: number): void {
+    const { running } = own();
     const timer = id === undefined ? undefined : running.get(id);
     if (id === undefined || timer === undefined) return;
     running.delete(id);
