@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hono } from 'hono';
 import * as v from 'valibot';
 import { LOG_LEVELS } from '../sandbox/contract/capabilities/logs.ts';
+import { addKinds } from '../sandbox/contract/kinds.ts';
+import type { Kind } from '../sandbox/contract/op.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
@@ -94,6 +96,8 @@ export interface BulkheadOptions {
   readonly clientAddress?: (request: Request) => string | undefined;
   /** Reverse proxies whose X-Forwarded-For counts; absent: BULKHEAD_TRUSTED_PROXIES of the environment. */
   readonly trustedProxies?: string;
+  /** Module types beside those that the host has: sandbox/contract/kinds shows what one is. They hold for the whole process. */
+  readonly kinds?: readonly Kind[];
   /** For tests: name → addresses. */
   readonly resolve?: Parameters<typeof createHttpBroker>[0]['resolve'];
   /** For the fault harness: awaited at each checkpoint of a flow. */
@@ -134,6 +138,7 @@ const FLOW_PATIENCE_MS = 5_000;
 /** @throws HostError with what to mend before the host can run */
 export async function createBulkhead(options: BulkheadOptions): Promise<Bulkhead> {
   const log = options.log ?? (() => undefined);
+  addKinds(options.kinds ?? []);
   const keyring = await openKeyring({ dataDir: options.dataDir, env: options.env ?? process.env });
   const databases = await openDatabases({ ...options, log: (line) => log('info', line) });
   try {

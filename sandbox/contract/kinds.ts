@@ -1,4 +1,8 @@
-/** The closed record of kinds. A new module type is a file in kinds/ and a line here. */
+/**
+ * The record of kinds. A new module type is a file in kinds/ and a line here; or, for who embeds the host, a declaration of the same shape
+ * that is given to createBulkhead.
+ */
+import { HostError } from './envelope.ts';
 import type { Kind } from './op.ts';
 import { moduleMethods } from './kinds/module.ts';
 import { notification } from './kinds/notification.ts';
@@ -6,12 +10,24 @@ import { payment } from './kinds/payment.ts';
 import { plugin } from './kinds/plugin.ts';
 import { product } from './kinds/product.ts';
 
-export const kinds: Readonly<Record<string, Kind>> = {
+const known: Record<string, Kind> = {
   Product: product,
   Plugin: plugin,
   Payment: payment,
   Notification: notification,
 };
+
+export const kinds: Readonly<Record<string, Kind>> = known;
+
+/** Types of one's own, for this whole process. The same declaration may be given again. @throws HostError CONFLICT */
+export function addKinds(more: readonly Kind[]): void {
+  for (const kind of more) {
+    const present = Object.hasOwn(known, kind.type) ? known[kind.type] : undefined;
+    if (present !== undefined && present !== kind)
+      throw new HostError('CONFLICT', `There is a module type ${kind.type} already.`);
+    known[kind.type] = kind;
+  }
+}
 
 /** Of a type's methods those that only the host queues. */
 export function hostJobsOf(type: string): NonNullable<Kind['hostJobs']> {

@@ -27,7 +27,10 @@ const entries = {
   ),
   type: v.pipe(
     v.string(),
-    v.check((type) => Object.hasOwn(kinds, type), `one of ${Object.keys(kinds).join(', ')} is expected`),
+    v.check(
+      (type) => Object.hasOwn(kinds, type),
+      () => `one of ${Object.keys(kinds).join(', ')} is expected`,
+    ),
   ),
   title: v.pipe(Text(100), v.minLength(1)),
   description: v.optional(Text(2_000), ''),

@@ -51,6 +51,7 @@ export interface TestHost extends AsyncDisposable {
 export interface HostHow {
   readonly worker?: boolean;
   readonly checkpoint?: NonNullable<BulkheadOptions['checkpoint']>;
+  readonly kinds?: NonNullable<BulkheadOptions['kinds']>;
 }
 
 /** Due tasks are looked for often; else a retry would wait a second for its turn. */
@@ -69,6 +70,7 @@ export async function startHost(ground: Ground, how: HostHow = {}): Promise<Test
       if (level === 'warning' || level === 'error') faults.push(`${level}: ${message} ${inspect(detail)}`);
     },
     ...(how.checkpoint === undefined ? {} : { checkpoint: how.checkpoint }),
+    ...(how.kinds === undefined ? {} : { kinds: how.kinds }),
   });
   if (how.worker === true) await bulkhead.startWorker(WORKER);
   return {
