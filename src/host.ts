@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hono } from 'hono';
 import * as v from 'valibot';
 import { LOG_LEVELS } from '../sandbox/contract/capabilities/logs.ts';
+import { HostError } from '../sandbox/contract/envelope.ts';
 import { addKinds } from '../sandbox/contract/kinds.ts';
 import type { Kind } from '../sandbox/contract/op.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
@@ -391,6 +392,20 @@ function hookUrlAt(publicUrl: string): (hookId: string) => string {
   return (hookId) => `${base}/hooks/${hookId}`;
 }
 
+const UPLOAD_TOKEN_CHARACTERS = 20;
+
+/** @throws HostError BAD_INPUT for a token that could be guessed */
+function uploadTokenOf({ env = process.env }: BulkheadOptions): { uploadToken?: string } {
+  const uploadToken = env['BULKHEAD_STORE_TOKEN'];
+  if (uploadToken === undefined || uploadToken === '') return {};
+  if (uploadToken.length < UPLOAD_TOKEN_CHARACTERS)
+    throw new HostError(
+      'BAD_INPUT',
+      `BULKHEAD_STORE_TOKEN needs at least ${UPLOAD_TOKEN_CHARACTERS} characters. Make one with: openssl rand -base64 32`,
+    );
+  return { uploadToken };
+}
+
 interface PanelParts {
   readonly options: BulkheadOptions;
   readonly databases: OpenDatabases;
@@ -415,6 +430,7 @@ function createPanel(parts: PanelParts): WebDeps {
     publicUrl: options.publicUrl,
     ...(options.clientAddress === undefined ? {} : { clientAddress: options.clientAddress }),
     ...(mail === undefined ? {} : { mail }),
+    ...uploadTokenOf(options),
     trustedProxies: options.trustedProxies ?? (options.env ?? process.env)['BULKHEAD_TRUSTED_PROXIES'] ?? '',
     auth,
     gateways: createGateways({ db, installations, invoker }),

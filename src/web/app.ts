@@ -23,6 +23,7 @@ import { WEB_LIMITS } from './limits.ts';
 import { moduleAssets } from './module/assets.ts';
 import { moduleFrames } from './module/frames.ts';
 import { webhooks } from './module/webhooks.ts';
+import { packageUpload, UPLOAD_PATH } from './store/upload.ts';
 import { operatorArea } from './operator/area.ts';
 import type { Panel } from './panel.ts';
 import { addressOf, siteAt } from './site.ts';
@@ -62,6 +63,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
   languageSwitch(app, panel);
   moduleAssets(app, panel);
   webhooks(app, panel);
+  packageUpload(app, panel);
 
   // From here on cookies count.
   app.use(sameOriginOnly);
@@ -112,12 +114,13 @@ const tooLarge = (c: Context): Response =>
   c.json({ error: { code: 'LIMIT', message: 'What was sent is too large.' } }, 413, { connection: 'close' });
 const limitForms = bodyLimit({ maxSize: WEB_LIMITS.bodyBytes, onError: tooLarge });
 const SIZE = /^\d{1,15}$/;
+const PACKAGE_PATHS: ReadonlySet<string> = new Set(['/operator/packages', UPLOAD_PATH]);
 /** Every body is bounded; only a package upload may be large, and says so before: one without a length is collected for whoever sends it. */
 const limitBody: MiddlewareHandler<RootEnv> = (c, next) => {
   const length = c.req.header('content-length');
   // Node reads no further than a body's own length. To look at the body itself makes a stream of it, which nobody else wants.
   if (length !== undefined && SIZE.test(length) && c.req.header('transfer-encoding') === undefined) {
-    const most = c.req.path === '/operator/packages' ? WEB_LIMITS.packageBytes : WEB_LIMITS.bodyBytes;
+    const most = PACKAGE_PATHS.has(c.req.path) ? WEB_LIMITS.packageBytes : WEB_LIMITS.bodyBytes;
     return Number(length) > most ? Promise.resolve(tooLarge(c)) : next();
   }
   return limitForms(c, next);

@@ -31,6 +31,8 @@ export interface WebDeps {
   readonly trustedProxies?: string;
   /** The host's own mail; absent if the operator set up none. */
   readonly mail?: HostMail;
+  /** Whoever holds it may hand in packages over HTTP; undefined: nobody may. */
+  readonly uploadToken?: string;
   readonly auth: Auth;
   readonly catalog: Catalog;
   readonly instances: InstanceCases;
@@ -503,7 +505,7 @@ export interface Packages {
     accountId: string;
   }): Promise<void>;
   /** Reads a package file: signature, contents, manifest, declaration. The version waits in review. @throws BAD_INPUT */
-  upload(input: { bytes: Uint8Array; accountId: string }): Promise<{ versionId: string }>;
+  upload(input: { bytes: Uint8Array; accountId: string | null }): Promise<{ versionId: string }>;
 }
 
 export interface TenantCases {

@@ -4,6 +4,7 @@ import { moduleDevCommand } from './module-dev.ts';
 import { moduleKeygenCommand } from './module-keygen.ts';
 import { moduleNewCommand } from './module-new.ts';
 import { modulePackCommand } from './module-pack.ts';
+import { modulePublishCommand } from './module-publish.ts';
 import { moduleSignCommand } from './module-sign.ts';
 import { moduleTestCommand } from './module-test.ts';
 import { moduleVerifyCommand } from './module-verify.ts';
@@ -16,6 +17,7 @@ export function moduleCommand(): Command {
     .addCommand(modulePackCommand())
     .addCommand(moduleKeygenCommand())
     .addCommand(moduleSignCommand())
+    .addCommand(modulePublishCommand())
     .addCommand(moduleTestCommand())
     .addCommand(moduleVerifyCommand());
 }
