@@ -9,6 +9,7 @@ const SIGNS: Partial<Record<string, RegExp>> = {
   http: /\.http\b|\bfetch\(/,
   secrets: /\bsecret\(|\.secrets\b/,
   redirect: /\bredirect\(/,
+  tasks: /\.tasks\b|\.schedule\(/,
 };
 
 function signOf(name: string): RegExp {
@@ -18,9 +19,10 @@ function signOf(name: string): RegExp {
   );
 }
 
-/** The base class queues a service's jobs. */
+/** What is used without a word in the source: the base class queues a service's jobs, and a setting's handle comes with the settings. */
 function usesByType(name: string, { manifest }: Subject): boolean {
-  return name === 'tasks' && manifest.type === 'Product';
+  if (name === 'secrets') return manifest.settings.some(({ type }) => type === 'secret');
+  return name === 'tasks' && (manifest.type === 'Product' || manifest.schedule.length > 0);
 }
 
 function textOf(files: ReadonlyMap<string, string>): string {
@@ -42,7 +44,11 @@ const asked: Case = {
     );
     none(
       'the module uses what module.json does not ask for',
-      names.filter((name) => !wanted.has(name) && !usesByType(name, subject) && isUsed(name, subject)),
+      // To a route of its own a module may redirect without asking.
+      names.filter(
+        (name) =>
+          name !== 'redirect' && !wanted.has(name) && !usesByType(name, subject) && isUsed(name, subject),
+      ),
     );
   },
 };
