@@ -117,7 +117,7 @@ describe('deliveries', () => {
     expect(await deliveries(host().b)).toEqual([]);
   });
 
-  test('send() gets what the log shows', async () => {
+  test('send() gets what the log shows: the guide’s keys (A21) [GAP-04]', async () => {
     const { a } = host();
     const line = await until('it has happened', async () =>
       a.panel.db
@@ -129,6 +129,14 @@ describe('deliveries', () => {
     );
     const delivery = await first(deliveries(a));
     expect(line.request).toEqual(delivery.payload);
+    expect(line.request).toMatchObject({
+      to: expect.stringMatching(/@/),
+      subject: expect.any(String),
+      title: expect.any(String),
+      message: expect.any(String),
+      module: 'System',
+      type: expect.stringMatching(/^(error|warning|success|info)$/),
+    });
   });
 
   test('markup in a name is text, and a line break in it begins no header', async () => {
