@@ -195,7 +195,11 @@ test('the path: install, enable, order, active, all below the base path', async 
     match[1] ?? '',
     'on',
   ]);
-  const enabled = await ann.post(permissions, { ...Object.fromEntries(grants), after: 'enable' });
+  const enabled = await ann.post(permissions, {
+    ...Object.fromEntries(grants),
+    version: found(consent, /name="version" value="([^"]+)"/),
+    after: 'enable',
+  });
   expect(enabled.status).toBe(303);
   const home = permissions.replace('/permissions', '');
   const settings = { f_api_url: cloud.cloud, f_api_key: cloud.cloudToken, f_status_check_delay: '0.2' };

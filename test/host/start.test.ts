@@ -112,7 +112,7 @@ describe('the demo', { timeout: PATIENCE_MS }, () => {
 
   it('has an admin install, grant and enable the module over HTTP, and a client order of it', async () => {
     const admin = await signedIn('/t/acme/admin');
-    const store = await (await admin.get('/t/acme/admin/store')).text();
+    const store = await (await admin.get('/t/acme/admin/store?q=VPSHosting')).text();
     const [, module = ''] = /store\/([0-9a-f-]{36})/.exec(store) ?? [];
     const page = await (await admin.get(`/t/acme/admin/store/${module}`)).text();
     const [, version = ''] = /name="version" value="([0-9a-f-]{36})"/.exec(page) ?? [];
@@ -123,7 +123,9 @@ describe('the demo', { timeout: PATIENCE_MS }, () => {
     const consent = await (await admin.get(`${at}/permissions`)).text();
     const grants = [...consent.matchAll(/name="(grant:[^"]+)"/g)].map(([, name = '']) => [name, 'on']);
     expect(grants.length).toBeGreaterThan(5);
-    await admin.post(`${at}/permissions`, Object.fromEntries(grants));
+    const [, shown = ''] = /name="version" value="([^"]+)"/.exec(consent) ?? [];
+    const granted = await admin.post(`${at}/permissions`, { ...Object.fromEntries(grants), version: shown });
+    expect(granted.status).toBe(303);
     const state = await readDemoState(folder.path);
     const settings = {
       f_api_url: `http://127.0.0.1:${state.cloud.port}`,
