@@ -6,7 +6,7 @@ import { INHERITED } from '../../../src/store/package/redeclared.ts';
 
 it('every property that the guest’s base class sets or answers is known as inherited [MC-03]', async () => {
   const source = await readFile(path.join(import.meta.dirname, '../../../sandbox/guest/base.ts'), 'utf8');
-  const set = [...source.matchAll(/^ +this\.(\w+) =/gm)].map((match) => match[1] ?? '');
+  const set = [...source.matchAll(/^ {2}declare (?:readonly )?(\w+):/gm)].map((match) => match[1] ?? '');
   const answered = [...source.matchAll(/^ {2}get (\w+)\(/gm)].map((match) => match[1] ?? '');
   expect(set).toContain('service_uuid');
   expect(answered).toContain('db');
