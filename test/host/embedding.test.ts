@@ -2,6 +2,7 @@
  * The same thing as a library: the host mounted under /hosting of somebody else's app, which signs people in itself. The main path is walked over
  * HTTP, as a browser would: links of the pages, their forms and tokens, the frame's document and its assets.
  */
+import { randomUUID } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
@@ -226,6 +227,7 @@ test('the path: install, enable, order, active, all below the base path', async 
   );
   const ordered = await cid.post(orderPath, {
     period: 'monthly',
+    token: randomUUID(),
     f_hostname: 'one.example.com',
     f_image_id: 'ubuntu-20.04',
   });
