@@ -73,21 +73,44 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   const invocations = new Map<number, Invocation>();
   const notices = new WeakMap<GuestIsolate, Rate>();
   const readLimits = limitsReader();
+  /** Processor time of each isolate when it was last left. */
+  const clocks = new WeakMap<GuestIsolate, number>();
+  let marked = 0;
+  let leaving = false;
+
+  function mark(id: number): void {
+    leaving = false;
+    if (marked === id) return;
+    marked = id;
+    port.mark(id);
+  }
+
+  /** The mark goes when nothing else is entered in this turn: frames come many at once, and each mark is a call of the system. */
+  function unmark(): void {
+    leaving = true;
+    queueMicrotask(() => {
+      if (!leaving) return;
+      leaving = false;
+      marked = 0;
+      port.mark(0);
+    });
+  }
 
   function load(key: string, input: LoadInput): void {
     const startedAt = performance.now();
-    port.mark(LOADING_MARK);
+    mark(LOADING_MARK);
     try {
       isolates.get(key)?.dispose();
       const isolate = createGuestIsolate(program, input);
       isolates.set(key, isolate);
+      clocks.set(isolate, isolate.cpuUs());
       const value = { heapBytes: isolate.heapBytes(), loadMs: performance.now() - startedAt };
       port.send(UP.loaded, 0, key, JSON.stringify({ ok: true, value }));
     } catch (error) {
       const message = error instanceof Error ? error.message : 'unknown';
       port.send(UP.loaded, 0, key, JSON.stringify({ ok: false, error: { code: 'LOAD_FAILED', message } }));
     } finally {
-      port.mark(0);
+      unmark();
     }
   }
 
@@ -127,11 +150,11 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   function enter(invocation: Invocation, kind: number, name: string, body: string): void {
     const { isolate, limits } = invocation;
     const leftMs = Math.max(1, limits.cpuHardMs - Math.floor(invocation.cpuUs / 1_000));
-    port.mark(invocation.id);
-    const before = isolate.cpuUs();
+    mark(invocation.id);
+    const before = clocks.get(isolate) ?? 0;
     const startedAt = performance.now();
     const result = isolate.enter(kind, invocation.id, name, body, Math.min(limits.entryMs, leftMs));
-    port.mark(0);
+    unmark();
     invocation.entries++;
     if (!result.ok) {
       // The isolate's own clock is gone with it; an entry that had to be ended was running all the while.
@@ -139,7 +162,9 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
       lose(isolate, invocation.key, reasonOf(result, limits), invocation);
       return;
     }
-    invocation.cpuUs += isolate.cpuUs() - before;
+    const now = isolate.cpuUs();
+    clocks.set(isolate, now);
+    invocation.cpuUs += now - before;
     try {
       if (result.unhandled !== undefined)
         notify(invocation, 'logs.write', warning('a rejected promise has no handler', result.unhandled));

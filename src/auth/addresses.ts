@@ -47,8 +47,9 @@ export function clientAddress(
   forwardedFor: string | undefined,
   proxies: readonly Range[],
 ): string {
+  if (forwardedFor === undefined || proxies.length === 0) return remote;
   let address = remote;
-  const hops = (forwardedFor ?? '').split(',').slice(-HOPS).reverse();
+  const hops = forwardedFor.split(',').slice(-HOPS).reverse();
   for (const hop of hops) {
     if (!isTrusted(address, proxies)) return address;
     const next = hop.trim();

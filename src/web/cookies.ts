@@ -23,8 +23,13 @@ function options(scope: CookieScope) {
   } as const;
 }
 
+/** Each request asks for cookies that it mostly does not have: then the header is searched and not read apart. */
+function readCookie(c: Context, name: string): string | undefined {
+  return c.req.header('cookie')?.includes(name) === true ? getCookie(c, name) : undefined;
+}
+
 export function readSessionCookie(c: Context, area: Area): string | undefined {
-  return getCookie(c, COOKIE_NAMES[area]);
+  return readCookie(c, COOKIE_NAMES[area]);
 }
 
 export function writeSessionCookie(c: Context, scope: CookieScope, token: string): void {
@@ -40,7 +45,7 @@ const LANGUAGE_COOKIE = 'bh_lang';
 
 /** The language somebody chose who was not signed in, or whose choice is younger than their account's row here. */
 export function readLanguageCookie(c: Context): string | undefined {
-  return getCookie(c, LANGUAGE_COOKIE);
+  return readCookie(c, LANGUAGE_COOKIE);
 }
 
 export function writeLanguageCookie(
