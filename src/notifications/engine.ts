@@ -3,7 +3,7 @@
  * keep the host busy. So: a closed list of tags and filters (none that works with regular expressions over a text, none that writes HTML
  * unescaped), no partials, own properties only, and bounds on time, memory and length.
  */
-import { Liquid } from 'liquidjs';
+import { Liquid, type Context } from 'liquidjs';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { NOTIFICATION_LIMITS } from './limits.ts';
 
@@ -42,7 +42,14 @@ const FILTERS = new Set([
   'money',
 ]);
 
-function lockedEngine(outputEscape: boolean): Liquid {
+/** Counts what is put out: a capture, which repeats itself into itself, is bounded by nothing else. */
+function counted(this: { readonly context: Context }, value: unknown): string {
+  const text = Array.isArray(value) ? value.join('') : String(value ?? '');
+  this.context.memoryLimit.use(text.length);
+  return text;
+}
+
+function lockedEngine(outputEscape: 'escape' | typeof counted): Liquid {
   const engine = new Liquid({
     templates: {},
     dynamicPartials: false,
@@ -55,7 +62,7 @@ function lockedEngine(outputEscape: boolean): Liquid {
     parseLimit: NOTIFICATION_LIMITS.templateCharacters,
     renderLimit: NOTIFICATION_LIMITS.renderMs,
     memoryLimit: NOTIFICATION_LIMITS.renderMemory,
-    ...(outputEscape ? { outputEscape: 'escape' as const } : {}),
+    outputEscape,
   });
   for (const name of Object.keys(engine.tags)) if (!TAGS.has(name)) delete engine.tags[name];
   for (const name of Object.keys(engine.filters)) if (!FILTERS.has(name)) delete engine.filters[name];
@@ -72,7 +79,7 @@ function moneyText(minor: unknown, currency: unknown): string {
   return Number.isFinite(amount) ? `${amount.toFixed(digits ?? 2)} ${code}` : '';
 }
 
-const engines = { html: lockedEngine(true), plain: lockedEngine(false) } as const;
+const engines = { html: lockedEngine('escape'), plain: lockedEngine(counted) } as const;
 
 /** @throws HostError BAD_INPUT with what the author of the template has to mend */
 export function renderText(

@@ -240,6 +240,25 @@ describe('SlackNotification', () => {
     expect(await logged('Slack notification sent')).toBe(true);
   });
 
+  test('what a stranger is named calls nobody and leads nowhere', async () => {
+    await say(senders.slack, 'SlackNotification', {
+      to: 'x',
+      subject: 's',
+      title: '<!channel> & co',
+      message: 'New client: <https://evil.example|your panel>',
+      type: 'info',
+    });
+    const [message] = await cloud.control.slackMessages();
+    expect(message?.payload).toMatchObject({
+      attachments: [
+        {
+          title: '&lt;!channel&gt; &amp; co',
+          text: 'New client: &lt;https://evil.example|your panel&gt;',
+        },
+      ],
+    });
+  });
+
   test('each type has its colour [SLK-20 SLK-21 SLK-22 SLK-23 SLK-24]', async () => {
     const colours = [];
     for (const type of ['error', 'warning', 'success', 'info']) {

@@ -49,6 +49,13 @@ describe('templates', () => {
     expect(text).toContain(why);
   });
 
+  test('a plain text that is captured into itself is refused before it is large', () => {
+    const doubling = '{% capture s %}{{ s }}{{ s }}{% endcapture %}';
+    const template = `{% assign s = "${'x'.repeat(32)}" %}{% for a in (1..22) %}${doubling}{% endfor %}`;
+    const found = '{% if s contains "y" %}y{% endif %}';
+    expect(refusal(() => renderText('plain', template + found, values))).toContain('memory alloc limit');
+  });
+
   test('what belongs to no value itself is not reached', () => {
     const template =
       '[{{ event.constructor }}{{ event.__proto__ }}{{ tenant.name.constructor }}{{ event.toString }}{{ process }}{{ globalThis }}]';

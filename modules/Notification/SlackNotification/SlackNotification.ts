@@ -8,6 +8,11 @@ import type { ActionAnswer, Http, Message } from 'bulkhead';
 const TIMEOUT_S = 10;
 const OK = 200;
 
+/** Slack's own three: without them a client named '<!channel>' calls everybody, and a link may say another address than its own. */
+function plain(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
 export default class SlackNotification extends Notification {
   readonly #client: ReturnType<Http['client']>;
 
@@ -46,8 +51,8 @@ export default class SlackNotification extends Notification {
       attachments: [
         {
           color: this.getColorForType(data.type ?? 'info'),
-          title: data.title ?? data.subject,
-          text: data.message,
+          title: plain(data.title ?? data.subject),
+          text: plain(data.message),
           fields: [
             { title: 'Time', value: this.now().toDateTimeString(), short: true },
             { title: 'Module', value: data.module ?? 'System', short: true },
