@@ -13,6 +13,7 @@ import type { Kind } from '../sandbox/contract/op.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
+import { onlyWantedServices } from './billing/cancellation.ts';
 import { createRefundCallbacks, onlyOpenRefunds } from './billing/gateway-refunds.ts';
 import { createInvoicing } from './billing/invoicing.ts';
 import { createBilling } from './billing/orders.ts';
@@ -276,7 +277,9 @@ async function compose(
       const worker = await startWorker({
         endpoint,
         db,
-        runTask: retryingSends(onlyOpenRefunds(db, createRunTask({ db, installations, invoker }))),
+        runTask: retryingSends(
+          onlyOpenRefunds(db, onlyWantedServices(db, createRunTask({ db, installations, invoker }))),
+        ),
         onFinished: allOf([
           createServiceCallbacks({ db, installations, invoker }),
           createRefundCallbacks({ db, installations }),

@@ -3,10 +3,13 @@
  * time after it is cancelled, and the module's own termination runs when it comes (duties.ts). Until then it can be taken back.
  */
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import type { Trx } from '../jobs/task.ts';
+import type { RunTask } from '../jobs/execute.ts';
+import type { Db, Trx } from '../jobs/task.ts';
 import { cancelAhead, endBilling, type Service } from './activation.ts';
 import { boundaryOf } from './billed.ts';
 import { change, lockService } from './service-status.ts';
+
+const CREATE_JOB = 'createJob';
 
 async function own(trx: Trx, tenantId: string, serviceId: string): Promise<Service> {
   const service = await lockService(trx, serviceId);
@@ -27,6 +30,7 @@ export async function cancelService(
   const { now } = input;
   const service = await own(trx, input.tenantId, input.serviceId);
   if (service.status === 'pending' && service.provision_status === 'pending') {
+    await refuseWhileMade(trx, service.id);
     await trx.updateTable('services').set({ status: 'cancelled' }).where('id', '=', service.id).execute();
     await change(trx, service.id, 'status', service.status, 'cancelled', input.actor);
     await endBilling(trx, service, now);
@@ -47,6 +51,37 @@ export async function cancelService(
     .where('id', '=', service.id)
     .execute();
   return end;
+}
+
+/** A module that queues its job without a word of it ('processing') is at work all the same: what it makes would be nobody's. */
+async function refuseWhileMade(trx: Trx, serviceId: string): Promise<void> {
+  const task = await trx
+    .selectFrom('tasks')
+    .select('id')
+    .where('service_id', '=', serviceId)
+    .where('status', 'in', ['queued', 'pending', 'processing'])
+    .executeTakeFirst();
+  if (task !== undefined)
+    throw new HostError('CONFLICT', 'This service is being made; it can be cancelled when it is ready.');
+}
+
+/**
+ * A service that was cancelled while its module was asked to make it is not made: nobody would pay for it. Whatever the module had queued by
+ * then ends here.
+ */
+export function onlyWantedServices(db: Db, run: RunTask): RunTask {
+  return async (task, how) => {
+    if (task.method !== CREATE_JOB || task.serviceId === null) return run(task, how);
+    const service = await db
+      .selectFrom('services')
+      .select('status')
+      .where('id', '=', task.serviceId)
+      .where('tenant_id', '=', task.tenantId)
+      .executeTakeFirst();
+    if (service?.status !== 'cancelled') return run(task, how);
+    const message = 'The service was cancelled before it was made.';
+    return { kind: 'failed', error: { code: 'CONFLICT', message }, cpuUs: 0, wallMs: 0 };
+  };
 }
 
 /** @throws HostError NOT_FOUND, CONFLICT when there is nothing to take back */

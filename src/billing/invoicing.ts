@@ -9,7 +9,7 @@ import { addCredit } from './credit.ts';
 import { endBilling } from './activation.ts';
 import { cancelLocked, createInvoice, lockInvoice, payByCredit, setDueDate } from './invoices.ts';
 import { bookPayment } from './payments.ts';
-import { beginRefund, endRefund } from './refunds.ts';
+import { beginRefund, endRefund, settleRefund } from './refunds.ts';
 import { readBillingSettings, saveBillingSettings } from './settings.ts';
 import { change, lockService } from './service-status.ts';
 
@@ -36,14 +36,7 @@ export function createInvoicing(db: Kysely<Tables>): Invoicing {
       const { refundId } = await beginRefund(db, { ...input, method: 'manual' });
       await endRefund(db, input.tenantId, refundId, { status: 'done' });
     },
-    settleRefund: async ({ tenantId, refundId, arrived }) => {
-      await endRefund(
-        db,
-        tenantId,
-        refundId,
-        arrived ? { status: 'done' } : { status: 'failed', message: 'A person looked: it did not arrive.' },
-      );
-    },
+    settleRefund: (input) => settleRefund(db, input),
     cancelService: (input) =>
       db.transaction().execute(async (trx) => cancelService(trx, { ...input, now: new Date() })),
     keepService: (input) =>
@@ -90,7 +83,7 @@ async function bookByHand(
   db: Kysely<Tables>,
   input: Parameters<Invoicing['bookByHand']>[0],
 ): Promise<{ booked: boolean }> {
-  const { booked } = await bookPayment(db, {
+  const { booked, paymentId } = await bookPayment(db, {
     instanceId: null,
     tenantId: input.tenantId,
     invoiceId: input.invoiceId,
@@ -99,7 +92,29 @@ async function bookByHand(
     currency: await currencyOf(db, input.tenantId),
     accountId: input.accountId,
   });
+  // The same form sent twice is one payment; the same words for other money are not, and must not look as if it had been booked.
+  if (!booked) await sameAgain(db, input, paymentId);
   return { booked };
+}
+
+/** @throws HostError CONFLICT */
+async function sameAgain(
+  db: Kysely<Tables>,
+  input: Parameters<Invoicing['bookByHand']>[0],
+  paymentId: string,
+): Promise<void> {
+  const before = await db
+    .selectFrom('payments')
+    .innerJoin('invoices', 'invoices.id', 'payments.invoice_id')
+    .select(['payments.invoice_id', 'payments.amount_minor', 'invoices.label'])
+    .where('payments.id', '=', paymentId)
+    .where('payments.tenant_id', '=', input.tenantId)
+    .executeTakeFirstOrThrow();
+  if (before.invoice_id === input.invoiceId && before.amount_minor === input.amountMinor) return;
+  throw new HostError(
+    'CONFLICT',
+    `A payment with the reference "${input.reference}" is booked on invoice ${before.label} already; nothing was booked now. Use a reference of its own.`,
+  );
 }
 
 /** An order that waits for this invoice is cancelled with it. */

@@ -15,4 +15,6 @@ export const BILLING_LIMITS = Object.freeze({
   retryActionMs: 600_000,
   serviceNameChars: 100,
   payloadBytes: 65_536,
+  /** How often an hour listeners (and the client, by mail) are told that one invoice could not be paid. */
+  failuresAnHour: 5,
 });

@@ -2,6 +2,7 @@
  * Payments come in from gateways, which tell twice, in parallel, late and after a crash, and from people. Each is booked exactly once:
  * the unique key on (instance, transaction) decides, in the same transaction that counts it towards the invoice.
  */
+import { sql } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { storable } from '../database/storable.ts';
 import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
@@ -32,6 +33,7 @@ export interface Booked {
 }
 
 const TRANSACTION_CHARS = 200;
+const HOUR_MS = 3_600_000;
 
 /**
  * What is beyond the amount due becomes the client's credit, and so does all that is paid towards an invoice that is not open any more.
@@ -148,6 +150,7 @@ export async function paymentFailed(
 ): Promise<void> {
   await inTransaction(db, async (trx) => {
     const invoice = await lockInvoice(trx, failed.tenantId, failed.invoiceId);
+    if (await toldEnough(trx, invoice)) return;
     await tell(trx, {
       name: 'PaymentFailed',
       tenantId: failed.tenantId,
@@ -159,4 +162,18 @@ export async function paymentFailed(
       },
     });
   });
+}
+
+/** Each time is a mail to the client: a gateway (or a module that plays one) that tells without end is not heard without end. */
+async function toldEnough(trx: Trx, invoice: Invoice): Promise<boolean> {
+  const told = await trx
+    .selectFrom('events')
+    .select('id')
+    .where('tenant_id', '=', invoice.tenant_id)
+    .where('name', '=', 'PaymentFailed')
+    .where('at', '>', new Date(Date.now() - HOUR_MS))
+    .where(sql<boolean>`payload ->> 'invoice_uuid' = ${invoice.id}`)
+    .limit(BILLING_LIMITS.failuresAnHour)
+    .execute();
+  return told.length === BILLING_LIMITS.failuresAnHour;
 }

@@ -24,27 +24,57 @@ function leadMs(period: RecurringPeriod, aheadDays: number): number {
   return Math.min(aheadDays * DAY_MS, roughLengthMs(period) / 2);
 }
 
-/** @returns how many invoices were made */
-export async function billPeriods(db: Db, now: Date): Promise<number> {
+/**
+ * One service that cannot be billed (its tenant asks a price that no invoice holds) keeps nobody else's from being: it is told of, and
+ * the round goes on, page by page, so that many of them do not stand in the way either.
+ * @returns how many invoices were made
+ */
+export async function billPeriods(db: Db, now: Date, onFailed: OnFailed = raise): Promise<number> {
   let made = 0;
-  for (const { id } of await candidates(db, now))
-    made += await db.transaction().execute(async (trx) => billService(trx, id, now));
+  let after: Candidate | undefined;
+  do {
+    const page = await candidates(db, now, after);
+    for (const { id } of page)
+      try {
+        made += await db.transaction().execute(async (trx) => billService(trx, id, now));
+      } catch (error) {
+        onFailed(id, error);
+      }
+    after = page.length < BILLING_LIMITS.servicesARound ? undefined : page.at(-1);
+  } while (after !== undefined);
   return made;
 }
 
-async function candidates(db: Db, now: Date): Promise<{ id: string }[]> {
+export type OnFailed = (serviceId: string, error: unknown) => void;
+
+function raise(_serviceId: string, error: unknown): never {
+  throw error;
+}
+
+interface Candidate {
+  readonly id: string;
+  /** As text: a Date would lose its microseconds. */
+  readonly until: string;
+}
+
+async function candidates(db: Db, now: Date, after: Candidate | undefined): Promise<Candidate[]> {
   const halves = PERIODS.filter(isRecurring).map(
     (period) => sql`(${period}::text, ${roughLengthMs(period) / 2_000}::float8)`,
   );
-  const { rows } = await sql<{ id: string }>`
-    select s.id from services s
+  const beyond =
+    after === undefined
+      ? sql``
+      : sql`and (s.billed_until, s.id) > (${after.until}::timestamptz, ${after.id})`;
+  const { rows } = await sql<Candidate>`
+    select s.id, s.billed_until::text as until from services s
     join (values ${sql.join(halves)}) as half(period, seconds) on half.period = s.period
     left join billing_settings b on b.tenant_id = s.tenant_id
     where s.status = 'active' and s.billed_until is not null
       and (s.cancel_at is null or s.billed_until < s.cancel_at)
       and s.billed_until <= ${now}::timestamptz + least(
         make_interval(days => coalesce(b.invoice_ahead_days, 7)), make_interval(secs => half.seconds))
-    order by s.billed_until
+      ${beyond}
+    order by s.billed_until, s.id
     limit ${BILLING_LIMITS.servicesARound}`.execute(db);
   return rows;
 }

@@ -5,7 +5,7 @@
 import { sql } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
-import { addCredit } from './credit.ts';
+import { addCredit, lockCredit } from './credit.ts';
 import { type Invoice, isOpen, lockInvoice } from './invoices.ts';
 import { tell } from './tell.ts';
 
@@ -36,8 +36,8 @@ export async function beginRefund(db: Db, request: RefundRequest): Promise<Refun
   return inTransaction(db, async (trx) => {
     const { invoice, payment } = await lockPayment(trx, request.tenantId, request.paymentId);
     check(request, invoice, payment);
-    const fromInvoice = Math.min(request.amountMinor, invoice.paid_minor - invoice.refunded_minor);
-    const creditMinor = request.amountMinor - fromInvoice;
+    const creditMinor = await fromCredit(trx, request, invoice, payment);
+    const fromInvoice = request.amountMinor - creditMinor;
     if (creditMinor > 0)
       await addCredit(trx, {
         tenantId: request.tenantId,
@@ -71,6 +71,32 @@ export async function beginRefund(db: Db, request: RefundRequest): Promise<Refun
       currency: payment.currency,
     };
   });
+}
+
+/**
+ * How much of a refund the client's credit gives. A payment gives back what it gave: what of it was beyond the invoice (all of one that was
+ * sent twice) lies in the credit, and leaves the invoice paid. What it paid of the invoice comes from there while it is still there.
+ */
+async function fromCredit(
+  trx: Trx,
+  { tenantId, amountMinor }: RefundRequest,
+  invoice: Invoice,
+  payment: { id: string; amount_minor: number; applied_minor: number; refunded_minor: number },
+): Promise<number> {
+  const { given } = await trx
+    .selectFrom('refunds')
+    .select(sql<number>`coalesce(sum(credit_minor), 0)::bigint`.as('given'))
+    .where('payment_id', '=', payment.id)
+    .where('status', '<>', 'failed')
+    .executeTakeFirstOrThrow();
+  const { balanceMinor } = await lockCredit(trx, tenantId, invoice.client_id);
+  const beyond = Math.max(0, payment.amount_minor - payment.applied_minor - given);
+  const first = Math.min(amountMinor, beyond, balanceMinor);
+  const ofInvoice = Math.min(
+    payment.applied_minor - (payment.refunded_minor - given),
+    invoice.paid_minor - invoice.refunded_minor,
+  );
+  return Math.max(first, amountMinor - Math.max(0, ofInvoice));
 }
 
 function check(
@@ -184,6 +210,35 @@ export async function endRefund(
       fromInvoice: creditMinor - amountMinor,
     });
     return true;
+  });
+}
+
+/**
+ * A person says what became of a refund that the gateway gave no answer about.
+ * @throws HostError CONFLICT while its job waits or runs: money may be on its way, and would be free to be given back once more
+ */
+export async function settleRefund(
+  db: Db,
+  settled: { readonly tenantId: string; readonly refundId: string; readonly arrived: boolean },
+): Promise<void> {
+  const { tenantId, refundId, arrived } = settled;
+  await inTransaction(db, async (trx) => {
+    const sending = await trx
+      .selectFrom('tasks')
+      .select('id')
+      .where('tenant_id', '=', tenantId)
+      .where('method', '=', 'refund')
+      .where(sql<boolean>`params ->> 'refund_uuid' = ${refundId}`)
+      .where('status', 'in', ['queued', 'pending', 'processing'])
+      .executeTakeFirst();
+    if (sending !== undefined)
+      throw new HostError('CONFLICT', 'This refund is being sent; wait for what the gateway answers.');
+    await endRefund(
+      trx,
+      tenantId,
+      refundId,
+      arrived ? { status: 'done' } : { status: 'failed', message: 'A person looked: it did not arrive.' },
+    );
   });
 }
 

@@ -1,7 +1,7 @@
 /** What billing does by the clock. Any number of processes may do it at once: each part takes the rows it works on under their locks. */
-import type { JobLog } from '../jobs/log.ts';
 import { type Loop, startLoop } from '../jobs/loop.ts';
 import type { Db } from '../jobs/task.ts';
+import { type JobLog, reasonOf } from '../jobs/log.ts';
 import { createDuties, type Act } from './duties.ts';
 import { BILLING_LIMITS } from './limits.ts';
 import { billPeriods, markOverdue } from './recurring.ts';
@@ -22,10 +22,12 @@ export interface RoundsDeps {
 
 export function createBillingRounds({ db, act, log }: RoundsDeps): BillingRounds {
   const duties = createDuties(db, act, (serviceId, action, error) =>
-    log('warning', `Service ${serviceId} could not be brought to ${action}: ${error.message}`),
+    log('warning', `Service ${serviceId} could not be brought to ${action}: ${reasonOf(error)}`),
   );
   const round = async (now: Date): Promise<void> => {
-    await billPeriods(db, now);
+    await billPeriods(db, now, (serviceId, error) =>
+      log('warning', `Service ${serviceId} could not be billed: ${reasonOf(error)}`),
+    );
     await markOverdue(db, now);
     await duties.all(now);
   };

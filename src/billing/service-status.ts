@@ -33,10 +33,13 @@ const DERIVED: Partial<
   },
 };
 
+/** What would be made now would be used and never billed: a cancelled service was never active. */
+const BEING_MADE: ReadonlySet<ProvisionStatus> = new Set(['processing', 'completed']);
+
 /**
  * Sets the provision status and what follows from it, with a line in the service's history for each change.
  * @param actor who did it, for the timeline: 'host', 'admin', or the module's method
- * @throws HostError NOT_FOUND, CONFLICT for a service that was terminated
+ * @throws HostError NOT_FOUND, CONFLICT for a service that was terminated or cancelled
  */
 export async function setProvisionStatus(
   db: Db,
@@ -51,6 +54,8 @@ export async function setProvisionStatus(
         'CONFLICT',
         'The service was terminated; its provision status cannot change any more.',
       );
+    if (row.status === 'cancelled' && BEING_MADE.has(next))
+      throw new HostError('CONFLICT', 'The service was cancelled; it is not to be made any more.');
     if (row.provision_status !== next) {
       await trx.updateTable('services').set({ provision_status: next }).where('id', '=', serviceId).execute();
       await change(trx, serviceId, 'provision_status', row.provision_status, next, actor);

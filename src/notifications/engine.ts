@@ -44,7 +44,8 @@ const FILTERS = new Set([
 
 /** Counts what is put out: a capture, which repeats itself into itself, is bounded by nothing else. */
 function counted(this: { readonly context: Context }, value: unknown): string {
-  const text = Array.isArray(value) ? value.join('') : String(value ?? '');
+  const shown: unknown = value ?? '';
+  const text = Array.isArray(shown) ? shown.join('') : String(shown);
   this.context.memoryLimit.use(text.length);
   return text;
 }

@@ -142,6 +142,33 @@ describe('a refund', () => {
     expect(await credit(db, payer)).toBe(700);
   });
 
+  it('of a payment that came twice takes it from the credit it became; the invoice stays paid', async () => {
+    const { db, payer, invoiceId } = await paid();
+    const twice = await pay(db, payer, invoiceId, 1_000);
+    await request(db, payer, twice, 400);
+    expect(await invoiceNow(db, invoiceId)).toMatchObject({ status: 'paid', refunded_minor: 0 });
+    expect(await credit(db, payer)).toBe(600);
+    await give(db, payer, -100);
+    expect(await refusal(() => request(db, payer, twice, 600))).toMatch(/^CONFLICT/);
+    await request(db, payer, twice, 500);
+    expect(await credit(db, payer)).toBe(0);
+    expect(await invoiceNow(db, invoiceId)).toMatchObject({ status: 'paid', refunded_minor: 0 });
+  });
+
+  it('of what was too much takes the credit first, then what it paid of the invoice', async () => {
+    const { db } = database();
+    const payer = await newPayer(db);
+    const { id } = await newInvoice(db, payer, 1_000);
+    const paymentId = await pay(db, payer, id, 1_500);
+    await request(db, payer, paymentId, 300);
+    expect(await credit(db, payer)).toBe(200);
+    await request(db, payer, paymentId, 700);
+    expect(await credit(db, payer)).toBe(0);
+    expect(await invoiceNow(db, id)).toMatchObject({ status: 'paid', refunded_minor: 500 });
+    await request(db, payer, paymentId, 500);
+    expect(await invoiceNow(db, id)).toMatchObject({ status: 'refunded', refunded_minor: 1_000 });
+  });
+
   it('by another tenant, or of an open invoice, is refused', async () => {
     const { db, payer, paymentId } = await paid();
     const other = await newPayer(db);

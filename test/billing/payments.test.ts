@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { creditBalance } from '../../src/billing/credit.ts';
 import { cancelLocked, createInvoice, lockInvoice } from '../../src/billing/invoices.ts';
-import { bookPayment, type Booking } from '../../src/billing/payments.ts';
+import { createInvoicing } from '../../src/billing/invoicing.ts';
+import { BILLING_LIMITS } from '../../src/billing/limits.ts';
+import { bookPayment, type Booking, paymentFailed } from '../../src/billing/payments.ts';
 import { useTestDatabase } from '../support/database.ts';
 import { refusal } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
@@ -169,6 +171,46 @@ describe('a payment', () => {
   ])('is booked although its payload is %s', async (_what, payload) => {
     const { db, booking } = await unpaid();
     expect(await bookPayment(db, { ...booking, payload: payload() })).toMatchObject({ booked: true });
+  });
+});
+
+describe('a payment booked by hand', () => {
+  it('sent twice is booked once; the same reference for other money is refused, and says where it is', async () => {
+    const { db, payer, invoice } = await unpaid();
+    const other = await newInvoice(db, payer, 500);
+    const byHand = (invoiceId: string, amountMinor: number) =>
+      createInvoicing(db).bookByHand({
+        tenantId: payer.tenantId,
+        invoiceId,
+        amountMinor,
+        reference: 'cash',
+        accountId: payer.clientId,
+      });
+    expect(await byHand(invoice.id, 600)).toEqual({ booked: true });
+    expect(await byHand(invoice.id, 600)).toEqual({ booked: false });
+    expect(await refusal(() => byHand(other.id, 500))).toMatch(
+      /^CONFLICT: .*"cash" is booked on invoice INV-00001/,
+    );
+    expect(await refusal(() => byHand(invoice.id, 400))).toMatch(/^CONFLICT/);
+  });
+});
+
+describe('a failed payment', () => {
+  it('is told some times an hour for one invoice, however often its gateway says so', async () => {
+    const { db, payer, invoice } = await unpaid();
+    const told = () =>
+      db
+        .selectFrom('events')
+        .select('id')
+        .where('tenant_id', '=', payer.tenantId)
+        .where('name', '=', 'PaymentFailed')
+        .execute();
+    for (let time = 0; time < 8; time += 1)
+      await paymentFailed(db, { tenantId: payer.tenantId, invoiceId: invoice.id, reason: 'Click here.' });
+    expect(await told()).toHaveLength(BILLING_LIMITS.failuresAnHour);
+    const other = await newInvoice(db, payer, 500);
+    await paymentFailed(db, { tenantId: payer.tenantId, invoiceId: other.id, reason: '' });
+    expect(await told()).toHaveLength(BILLING_LIMITS.failuresAnHour + 1);
   });
 });
 

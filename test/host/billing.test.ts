@@ -5,6 +5,7 @@ import { cancelService, keepService } from '../../src/billing/cancellation.ts';
 import { creditBalance } from '../../src/billing/credit.ts';
 import { bookPayment } from '../../src/billing/payments.ts';
 import { billPeriods } from '../../src/billing/recurring.ts';
+import { setProvisionStatus } from '../../src/billing/service-status.ts';
 import { readBillingSettings, saveBillingSettings } from '../../src/billing/settings.ts';
 import { useTestHost } from '../support/host.ts';
 import type { Values } from '../support/tenant.ts';
@@ -67,11 +68,11 @@ interface Priced {
   readonly data?: Values;
 }
 
-async function product(priced: Priced = {}): Promise<string> {
+async function product(priced: Priced = {}, module = NAME): Promise<string> {
   const { a } = host();
   const saved = await a.panel.catalog.saveProduct({
     tenantId: a.id,
-    installationId: await a.installationId(NAME),
+    installationId: await a.installationId(module),
     productId: null,
     name: `Billed ${randomBytes(4).toString('hex')}`,
     description: '',
@@ -324,6 +325,81 @@ describe('recurring invoices', () => {
     await billPeriods(a.panel.db, new Date(Date.now() + 40 * 60_000));
     const [, second] = await invoicesOf(serviceId);
     expect(second).toMatchObject({ total_minor: 72, items: [{ quantity: 24 }] });
+  });
+});
+
+describe('a service that cannot be billed', () => {
+  it('keeps no other one from being billed, whoever’s it is', async () => {
+    const { a } = host();
+    const dear = await active({ period: 'hourly', amountMinor: 3 });
+    const other = await active({ period: 'hourly', amountMinor: 3 });
+    await a.panel.db
+      .updateTable('services')
+      .set({ amount_minor: 999_999_999_999 })
+      .where('id', '=', dear)
+      .execute();
+    const failed: string[] = [];
+    await billPeriods(a.panel.db, new Date(Date.now() + 40 * 60_000), (serviceId) => failed.push(serviceId));
+    expect(failed).toEqual([dear]);
+    expect(await invoicesOf(other)).toHaveLength(2);
+    expect(await invoicesOf(dear)).toHaveLength(1);
+  });
+});
+
+describe('a service that is cancelled while it is being made', () => {
+  const cancelled = async (serviceId: string) => {
+    const { a } = host();
+    return a.panel.invoicing.cancelService({ tenantId: a.id, serviceId, actor: 'client' });
+  };
+
+  it('is not: what its module has queued would be nobody’s', async () => {
+    const { a, publish } = host();
+    // A module of the guide's kind, which says nothing of 'processing' when it queues.
+    const name = 'Silent';
+    await publish({
+      name,
+      members: `
+        saveServiceData(data) { return { status: 'success', data }; }
+        async create() { await this.tasks.add({ method: 'createJob', run_at: new Date(Date.now() + 3_600_000).toISOString() }); return { status: 'success' }; }
+        createJob() { return { status: 'success' }; }`,
+      manifest: { permissions: { tasks: {} } },
+    });
+    await a.installed(name);
+    const { serviceId } = await order(await product({}, name));
+    expect(await a.service(serviceId)).toMatchObject({ status: 'pending', provision_status: 'pending' });
+    await expect(cancelled(serviceId)).rejects.toThrow(/is being made/);
+    const task = await a.panel.db
+      .selectFrom('tasks')
+      .selectAll()
+      .where('service_id', '=', serviceId)
+      .executeTakeFirstOrThrow();
+    await a.panel.jobs.cancel(task.id, a.adminId);
+    await until('the task to have ended', async () => {
+      const row = await a.panel.db
+        .selectFrom('tasks')
+        .select('finished_at')
+        .where('id', '=', task.id)
+        .executeTakeFirstOrThrow();
+      return row.finished_at !== null;
+    });
+    await cancelled(serviceId);
+    // Queued again by a person, or a moment before the cancellation: it makes nothing.
+    await a.panel.jobs.retry(task.id, a.adminId);
+    await until('the task to be refused', async () => {
+      const row = await a.panel.db
+        .selectFrom('tasks')
+        .select('error')
+        .where('id', '=', task.id)
+        .executeTakeFirstOrThrow();
+      return JSON.stringify(row.error).includes('cancelled before it was made');
+    });
+    expect(await a.service(serviceId)).toMatchObject({ status: 'cancelled', provision_status: 'pending' });
+    await expect(setProvisionStatus(a.panel.db, serviceId, 'processing', 'host')).rejects.toThrow(
+      /was cancelled/,
+    );
+    await expect(setProvisionStatus(a.panel.db, serviceId, 'completed', 'host')).rejects.toThrow(
+      /was cancelled/,
+    );
   });
 });
 

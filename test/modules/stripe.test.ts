@@ -371,6 +371,19 @@ describe('a refund', () => {
     expect(await refundsAtStripe()).toBe(before + 1);
   });
 
+  test('that is on its way cannot be settled by a person: its money would be free to go twice', async () => {
+    const before = await refundsAtStripe();
+    const { begin, invoice } = await refundOf(500, 500);
+    await cloud.control.addFault({ match, kind: 'delay', delayMs: 1_000 });
+    const { refundId } = await begin();
+    const { a } = host();
+    const settle = () => a.panel.invoicing.settleRefund({ tenantId: a.id, refundId, arrived: false });
+    expect(await refusal(settle)).toMatch(/^CONFLICT: This refund is being sent/);
+    expect(await ended(refundId)).toMatchObject({ status: 'done' });
+    expect(await invoiceRow(a, invoice)).toMatchObject({ status: 'refunded' });
+    expect(await refundsAtStripe()).toBe(before + 1);
+  });
+
   test('that a person has settled is not sent by its task any more', async () => {
     const before = await refundsAtStripe();
     const { begin } = await refundOf(900, 900);
