@@ -76,6 +76,8 @@ function register<E extends OperatorEnv>(
         me: account,
         sessions,
         errors,
+        offersTwoFactor: auth.twoFactor !== undefined,
+        twoFactor: (await auth.twoFactor?.isOn(account.accountId)) ?? false,
         elsewhere: auth.external !== undefined,
       },
       status,

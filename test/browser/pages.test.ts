@@ -60,7 +60,11 @@ describe.each(['stranger', ...AREAS] as const)('every page for %s', (area) => {
   test('leads to pages only', async () => {
     const { page } = person(area);
     const broken: string[] = [];
-    for (const href of [...links].filter((address) => address.startsWith(stage().origin))) {
+    // The language switch leads back to where it stands, error pages too, and the pages after it are read in English here.
+    const own = [...links].filter(
+      (address) => address.startsWith(stage().origin) && !new URL(address).pathname.startsWith('/language/'),
+    );
+    for (const href of own) {
       const response = await page.request.get(href);
       if (!response.ok()) broken.push(`${href} answers ${response.status()}`);
     }
@@ -269,4 +273,24 @@ describe('a stranger’s text is text', () => {
     expect(await frame.evaluate('document.querySelectorAll("[data-injected]").length')).toBe(0);
     expect(await frame.locator('.notice').count()).toBe(1);
   });
+});
+
+test('the panel is read in Polish by who asks for it in the menu, and in English again', async () => {
+  const { page, complaints, context } = await stage().signIn('client');
+  complaints.length = 0;
+  const choose = async (language: string) => {
+    await page.click('header .bh-account');
+    await page.click(`header button.dropdown-item[lang=${language}]`);
+    await page.waitForSelector(`html[lang=${language}]`, { state: 'attached' });
+  };
+  await page.goto(`${stage().origin}/t/acme/services`);
+  await choose('pl');
+  expect(new URL(page.url()).pathname).toBe('/t/acme/services');
+  expect(await page.textContent('h1')).toBe('Moje usługi');
+  await page.goto(`${stage().origin}/t/acme/profile`);
+  expect(await page.textContent('h1')).toBe('Profil');
+  await choose('en');
+  expect(await page.textContent('h1')).toBe('Profile');
+  expect(complaints).toEqual([]);
+  await context.close();
 });

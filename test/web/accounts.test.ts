@@ -88,6 +88,8 @@ describe('the second step', () => {
   test('asks for a code that works once, or for a recovery code that works once', async () => {
     const email = await fresh('two');
     const owner = await signedIn(email);
+    const profile = async () => (await owner.get(`${CLIENT}/profile`)).text();
+    expect(await profile()).toContain(`href="${CLIENT}/profile/two-factor"`);
     const setup = await (await owner.get(`${CLIENT}/profile/two-factor`)).text();
     const key = found(setup, /<code[^>]*>([A-Z2-7 ]+)</);
     const sealed = found(setup, /name="sealed" value="([^"]+)"/);
@@ -98,6 +100,7 @@ describe('the second step', () => {
     const on = await (await confirm(codeOf(key))).text();
     const recovery = on.match(/\d{3}-\d{3}-\d{3}/g) ?? [];
     expect(recovery).toHaveLength(8);
+    expect(await profile()).toContain(`action="${CLIENT}/profile/two-factor/off"`);
 
     panel().advance(60_000);
     const visitor = panel().visitor();

@@ -27,6 +27,7 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'sign-in-admin', path: `${admin}/sign-in` },
       { name: 'sign-in-client', path: `${client}/sign-in` },
       { name: 'sign-in-operator', path: '/operator/sign-in' },
+      { name: 'forgotten-password', path: `${client}/forgot` },
       { name: 'error-no-such-page', path: '/nothing', status: 404 },
       { name: 'error-no-such-tenant', path: '/t/nobody/admin', status: 404 },
     ],
@@ -90,6 +91,7 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'client-pay-frame', path: `${payable}/pay/${pay.bankAccountId}` },
       { name: 'client-pay-back', path: `${payable}/payment` },
       { name: 'client-profile', path: `${client}/profile` },
+      { name: 'client-two-factor', path: `${client}/profile/two-factor` },
     ],
     operator: [
       { name: 'operator-tenants', path: '/operator/tenants' },
