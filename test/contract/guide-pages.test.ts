@@ -236,6 +236,16 @@ describe('a controller', () => {
   });
 });
 
+describe('tasks', () => {
+  it('are found in the panel by their tags [TK-10 TK-11]', async () => {
+    const page = async (tag: string) =>
+      (await browser.get(`${admin}/tasks?tag=${encodeURIComponent(tag)}`)).text();
+    expect(await page(`service:${serviceId}`)).toContain('createJob');
+    expect(await page('hosting')).toContain('createJob');
+    expect(await page('hosting-of-another')).not.toContain('createJob');
+  });
+});
+
 describe('getClientAreaMenuConfig()', () => {
   it('are the tabs of the client’s page of a service, by key, with name and template [CA-01..CA-03 MC-57]', async () => {
     const { a } = host();

@@ -410,7 +410,7 @@ describe('a model', () => {
 });
 
 describe('helpers', () => {
-  it('are there: passwords, random numbers, the time, the user, and JavaScript for PHP’s own [HF-04..HF-06 HF-10]', async () => {
+  it('are there: passwords, random numbers, the time, the user, and JavaScript for PHP’s own [HF-04..HF-06 HF-10 HF-11]', async () => {
     expect(await call('helpers')).toEqual({
       password: expect.stringMatching(/^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z\d]{10}$/),
       number: expect.any(Number),

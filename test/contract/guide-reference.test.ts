@@ -478,7 +478,7 @@ describe('logInfo, logError and logDebug', () => {
 });
 
 describe('tasks.add()', () => {
-  it('queues a method with params, options and tags; without options it has the guide’s defaults [TK-05..TK-10 GAP-10 MC-42 MC-52 MC-53]', async () => {
+  it('queues a method with params, options and tags; without options it has the guide’s defaults [TK-05..TK-09 GAP-10 MC-42 MC-52 MC-53]', async () => {
     const { a } = host();
     const task = async (request: Values) => {
       const { uuid } = Object(await call('queue', request));
