@@ -290,7 +290,7 @@ async function compose(
         ...how,
       });
       const rounds = billing.start();
-      const pump = await startPump({ db, installations, subscribers }, sql, log);
+      const pump = await startPump({ db, installations, subscribers }, endpoint, log);
       const ticks = startTicks(db, log);
       const stop = async (): Promise<void> =>
         void (await Promise.all([rounds.stop(), pump.stop(), ticks.stop(), worker.stop()]));

@@ -1,7 +1,9 @@
 /** What each worker process does about events, again and again: hand out, call the host's own subscribers, see to turns, tidy up. */
-import type { HostSql } from '../database/connect.ts';
+import { isDatabaseAway } from '../database/database-away.ts';
+import type { PgEndpoint } from '../database/endpoint.ts';
+import { listen } from '../database/listen.ts';
 import { type Loop, startLoop } from '../jobs/loop.ts';
-import type { JobLog } from '../jobs/log.ts';
+import { reasonOf, type JobLog } from '../jobs/log.ts';
 import { EVENT_CHANNEL } from './emit.ts';
 import {
   callSubscriber,
@@ -20,15 +22,28 @@ export interface Pump {
 }
 
 /** One round. Returns whether there was something to hand out. */
-async function round(deps: DeliverDeps): Promise<boolean> {
+async function round(deps: DeliverDeps, log: JobLog): Promise<boolean> {
   const events = await undelivered(deps.db);
-  for (const id of events) await deliver(deps, id);
+  let handed = 0;
+  for (const id of events) if (await alone(`event ${id}`, () => deliver(deps, id), log)) handed++;
   const due = await dueSubscribers(deps.db);
   for (const id of due) await callSubscriber(deps, id);
-  return events.length + due.length > 0;
+  return handed + due.length > 0;
 }
 
-export async function startPump(deps: DeliverDeps, sql: HostSql, log: JobLog): Promise<Pump> {
+/** One event that cannot be handed out (a listener's stored version that does not read) stops no other, of this tenant or another. */
+async function alone(what: string, work: () => Promise<void>, log: JobLog): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (isDatabaseAway(error)) throw error;
+    log('warning', `${what}: ${reasonOf(error)}`);
+    return false;
+  }
+}
+
+export async function startPump(deps: DeliverDeps, endpoint: PgEndpoint, log: JobLog): Promise<Pump> {
   let wake: () => void = () => undefined;
   /** Announced while a round was running. */
   let announced = false;
@@ -48,14 +63,15 @@ export async function startPump(deps: DeliverDeps, sql: HostSql, log: JobLog): P
     announced = true;
     wake();
   };
-  const listening = await sql.listen(EVENT_CHANNEL, heard, heard);
+  // Not the host's client: when that loses a connection it begins anew, and what it listened to is forgotten.
+  const listening = await listen(endpoint, EVENT_CHANNEL, heard);
   const loop: Loop = startLoop(
     'events',
     0,
     async () => {
       announced = false;
       try {
-        if (!(await round(deps)) && !stopping) await rest();
+        if (!(await round(deps, log)) && !stopping) await rest();
       } catch (error) {
         if (!stopping) await rest();
         throw error;
@@ -67,7 +83,8 @@ export async function startPump(deps: DeliverDeps, sql: HostSql, log: JobLog): P
     'event turns',
     EVENT_LIMITS.pollMs,
     async () => {
-      for (const id of await waitingEvents(deps.db)) await nextTurn(deps.db, id);
+      for (const id of await waitingEvents(deps.db))
+        await alone(`event ${id}`, () => nextTurn(deps.db, id), log);
       if (performance.now() < cleanAt) return;
       cleanAt = performance.now() + EVENT_LIMITS.cleanMs;
       await cleanEvents(deps.db);
@@ -77,7 +94,7 @@ export async function startPump(deps: DeliverDeps, sql: HostSql, log: JobLog): P
   return {
     stop: async () => {
       stopping = true;
-      await listening.unlisten();
+      await listening.close();
       wake();
       await Promise.all([loop.stop(), keeper.stop()]);
     },

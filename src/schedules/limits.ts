@@ -4,6 +4,8 @@ export const SCHEDULE_LIMITS = Object.freeze({
   tickMs: 1_000,
   /** Schedules of one round, over all tenants. */
   perTick: 200,
+  /** One that could not be started is looked at again after this. */
+  againMs: 60_000,
   /** Missed moments are counted up to this; beyond it, "this many or more". */
   missedCounted: 1_000,
   /** Runs of one schedule that are kept. */

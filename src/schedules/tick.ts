@@ -5,6 +5,7 @@
  */
 import { sql, type Selectable } from 'kysely';
 import type { SchedulesTable } from '../database/tables.ts';
+import { isDatabaseAway } from '../database/database-away.ts';
 import { type Loop, startLoop } from '../jobs/loop.ts';
 import { reasonOf, type JobLog } from '../jobs/log.ts';
 import { lockPlaces } from '../jobs/places.ts';
@@ -16,8 +17,11 @@ import { nextAfter } from './times.ts';
 type Schedule = Selectable<SchedulesTable>;
 type Outcome = 'queued' | 'caught_up' | 'overlap' | 'manual';
 
-/** Queues what is due at `now`. Returns how many schedules it moved on. */
-export async function tick(db: Db, now: Date): Promise<number> {
+/**
+ * Queues what is due at `now`. Returns how many schedules it moved on. One that cannot be started is looked at again after a while and
+ * stops no other: it would else stand first in every round, in front of every tenant's.
+ */
+export async function tick(db: Db, now: Date, log: JobLog = () => undefined): Promise<number> {
   const due = await db
     .selectFrom('schedules as schedule')
     .innerJoin('installations as installation', 'installation.id', 'schedule.installation_id')
@@ -31,8 +35,23 @@ export async function tick(db: Db, now: Date): Promise<number> {
     .execute();
   let moved = 0;
   for (const { id, installation_id: installationId } of due)
-    if (await startOne(db, id, installationId, now)) moved++;
+    try {
+      if (await startOne(db, id, installationId, now)) moved++;
+    } catch (error) {
+      if (isDatabaseAway(error)) throw error;
+      log('warning', `schedule ${id}: ${reasonOf(error)}`);
+      await postpone(db, id, now);
+    }
   return moved;
+}
+
+async function postpone(db: Db, scheduleId: string, now: Date): Promise<void> {
+  await db
+    .updateTable('schedules')
+    .set({ next_at: new Date(now.getTime() + SCHEDULE_LIMITS.againMs) })
+    .where('id', '=', scheduleId)
+    .where('next_at', '<=', now)
+    .execute();
 }
 
 async function startOne(db: Db, scheduleId: string, installationId: string, now: Date): Promise<boolean> {
@@ -170,7 +189,7 @@ export function startTicks(db: Db, log: JobLog): Loop {
     SCHEDULE_LIMITS.tickMs,
     async () => {
       try {
-        await tick(db, new Date());
+        await tick(db, new Date(), log);
       } catch (error) {
         log('warning', `schedules: ${reasonOf(error)}`);
       }

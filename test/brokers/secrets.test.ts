@@ -125,6 +125,21 @@ describe('vault', () => {
   });
 });
 
+describe('a secret whose master key is gone', () => {
+  it('keeps no other from being sealed again', async () => {
+    const next = randomBytes(32);
+    await vault([randomBytes(32)]).put(one, 'of_a_lost_key', 'lost');
+    await vault().put(two, 'beside_it', 'kept beside it');
+    await vault([next, KEY]).rotate();
+    expect(await vault([next, KEY]).rotate()).toBe(0);
+    expect([...(await vault([next]).open(two)).byHandle.values()].map(({ value }) => value)).toContain(
+      'kept beside it',
+    );
+    await vault().remove(one, 'of_a_lost_key');
+    await vault([KEY, next]).rotate();
+  });
+});
+
 describe('secrets broker', () => {
   const setting = (installationId = one) => {
     const scope = testScope({ installationId });

@@ -235,3 +235,23 @@ describe('two workers', () => {
     for (const row of rows) expect((await runs(row.id)).map(({ outcome }) => outcome)).toEqual(['queued']);
   });
 });
+
+describe('a schedule that cannot be started', () => {
+  it('stops no other, and is looked at again later', async () => {
+    const bad = await only(await installed(scheduled('Poison', [{ method: 'work', cron: '*/5 * * * *' }])));
+    const goodId = await installed(scheduled('Behind', [{ method: 'work', cron: '*/5 * * * *' }]));
+    const good = await only(goodId);
+    // A time that an older host could read and this one cannot.
+    await host()
+      .a.panel.db.updateTable('schedules')
+      .set({ cron: 'no time', next_at: new Date(good.next_at.getTime() - MINUTE_MS) })
+      .where('id', '=', bad.id)
+      .execute();
+    const said: string[] = [];
+    await tick(host().a.panel.db, good.next_at, (_level, message) => said.push(message));
+    expect(await runs(good.id)).toMatchObject([{ outcome: 'queued' }]);
+    expect(said).toContainEqual(expect.stringContaining(bad.id));
+    const again = (await only(bad.installation_id)).next_at;
+    expect(again.getTime()).toBeGreaterThan(good.next_at.getTime());
+  });
+});
