@@ -310,7 +310,7 @@ describe('the panel stays usable under', () => {
     await expect
 
       .poll(() => frame.evaluate("replies.filter((reply) => reply.type === 'reply').length"), {
-        timeout: 10_000,
+        timeout: POLL.timeout,
       })
       .toBe(300);
     const refused = await frame.evaluate("replies.filter((reply) => reply.error?.code === 'LIMIT').length");

@@ -229,7 +229,7 @@ test('logs are found by level and text, with their details', async () => {
   await page.selectOption('select[name=level]', 'error');
   await page.waitForURL(/level=error/);
   const levels = await page.locator('.bh-level').allTextContents();
-  expect(new Set(levels)).toEqual(new Set(['error']));
+  expect(new Set(levels)).toEqual(new Set(['Error']));
   await page.selectOption('select[name=level]', '');
   await page.waitForURL(/level=(?:&|$)/);
   await page.fill('input[name=q]', 'suspendJob');
