@@ -24,7 +24,7 @@ export const DOWN = {
 export const UP = {
   /** id 0: the runner is up. */
   ready: 101,
-  /** id 0, name = isolate key, body = JSON envelope {heapBytes, loadMs}. */
+  /** id 0, name = isolate key, body = JSON envelope of a LoadReport. */
   loaded: 102,
   /** id = invocation, body = JSON {envelope, usage}. */
   result: 103,
@@ -149,6 +149,17 @@ export interface LoadInput {
   readonly views: Readonly<Record<string, string>>;
   readonly lang: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly heapMb: number;
+}
+
+/** What an isolate took to make, by its parts, and what it holds. */
+export interface LoadReport {
+  /** An empty isolate with its context. */
+  readonly isolateMs: number;
+  /** The guest runtime in it, hardened. */
+  readonly runtimeMs: number;
+  /** The module's definition: compiled, not yet evaluated. */
+  readonly moduleMs: number;
+  readonly heapBytes: number;
 }
 
 /** Bounds of one invocation, enforced in the runner first and by the supervisor behind it. */

@@ -4,7 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import type ivm from 'isolated-vm';
-import type { LoadInput } from '../contract/wire.ts';
+import type { LoadInput, LoadReport } from '../contract/wire.ts';
 
 const addon = createRequire(import.meta.url)('./isolated_vm.node') as { readonly ivm: typeof ivm };
 
@@ -54,12 +54,26 @@ export function compileGuest(script: string): Buffer {
 }
 
 /** Starts an isolate, boots the guest and defines the module in it. @throws Error with the module's own syntax error */
-export function createGuestIsolate(program: GuestProgram, load: LoadInput): GuestIsolate {
+export function createGuestIsolate(
+  program: GuestProgram,
+  load: LoadInput,
+): GuestIsolate & { readonly report: LoadReport } {
+  const startedAt = performance.now();
   const isolate = new addon.ivm.Isolate(options({ memoryLimit: load.heapMb }));
   try {
-    const guest = boot(isolate, program, load);
+    const context = isolate.createContextSync();
+    const isolateAt = performance.now();
+    const { define, ...guest } = boot(isolate, context, program);
+    const runtimeAt = performance.now();
+    defineModule(define, load);
     return {
       ...entrance(isolate, guest),
+      report: {
+        isolateMs: isolateAt - startedAt,
+        runtimeMs: runtimeAt - isolateAt,
+        moduleMs: performance.now() - runtimeAt,
+        heapBytes: heapBytes(isolate),
+      },
       cpuUs: () => Number(isolate.cpuTime / 1_000n),
       heapBytes: () => heapBytes(isolate),
       dispose: () => dispose(isolate),
@@ -70,8 +84,13 @@ export function createGuestIsolate(program: GuestProgram, load: LoadInput): Gues
   }
 }
 
-function boot(isolate: ivm.Isolate, program: GuestProgram, load: LoadInput): GuestFunctions {
-  const context = isolate.createContextSync();
+type Define = ivm.Reference<(name: string, script: string, resources: string) => void>;
+
+function boot(
+  isolate: ivm.Isolate,
+  context: ivm.Context,
+  program: GuestProgram,
+): GuestFunctions & { readonly define: Define } {
   const filename = 'bulkhead:guest';
   const { cachedData } = program;
   const script = isolate.compileScriptSync(
@@ -86,18 +105,19 @@ function boot(isolate: ivm.Isolate, program: GuestProgram, load: LoadInput): Gue
     Record<string, unknown>
   >;
   script.release();
-  const define = handle.getSync('define', asReference) as ivm.Reference<
-    (name: string, script: string, resources: string) => void
-  >;
   const guest = {
+    define: handle.getSync('define', asReference) as Define,
     enter: handle.getSync('enter', asReference) as GuestFunctions['enter'],
     collect: handle.getSync('collect', asReference) as GuestFunctions['collect'],
   };
-  const resources = JSON.stringify({ views: load.views, lang: load.lang });
-  define.applySync(undefined, [load.name, load.script, resources], options({ timeout: LOAD_TIMEOUT_MS }));
-  define.release();
   handle.release();
   return guest;
+}
+
+function defineModule(define: Define, { name, script, views, lang }: LoadInput): void {
+  const resources = JSON.stringify({ views, lang });
+  define.applySync(undefined, [name, script, resources], options({ timeout: LOAD_TIMEOUT_MS }));
+  define.release();
 }
 
 function entrance(isolate: ivm.Isolate, guest: GuestFunctions): Pick<GuestIsolate, 'enter'> {

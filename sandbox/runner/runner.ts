@@ -97,15 +97,13 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   }
 
   function load(key: string, input: LoadInput): void {
-    const startedAt = performance.now();
     mark(LOADING_MARK);
     try {
       isolates.get(key)?.dispose();
       const isolate = createGuestIsolate(program, input);
       isolates.set(key, isolate);
       clocks.set(isolate, isolate.cpuUs());
-      const value = { heapBytes: isolate.heapBytes(), loadMs: performance.now() - startedAt };
-      port.send(UP.loaded, 0, key, JSON.stringify({ ok: true, value }));
+      port.send(UP.loaded, 0, key, JSON.stringify({ ok: true, value: isolate.report }));
     } catch (error) {
       const message = error instanceof Error ? error.message : 'unknown';
       port.send(UP.loaded, 0, key, JSON.stringify({ ok: false, error: { code: 'LOAD_FAILED', message } }));

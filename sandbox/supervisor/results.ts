@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { type Envelope, type ErrorCode, isErrorCode, type WireError } from '../contract/envelope.ts';
 import { InvocationOutput } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
-import type { ResultOrigin, Usage } from '../contract/wire.ts';
+import type { LoadReport, ResultOrigin, Usage } from '../contract/wire.ts';
 
 /** Codes a module may claim for its own failure; anything else it says is MODULE_ERROR. */
 const CLAIMABLE: ReadonlySet<ErrorCode> = new Set([
@@ -52,6 +52,14 @@ const UsageShape = v.looseObject({
   entries: v.pipe(v.number(), v.integer(), v.minValue(0)),
   byGuest: v.boolean(),
 });
+
+const Ms = v.fallback(v.pipe(v.number(), v.minValue(0)), 0);
+const LoadReportShape = v.object({ isolateMs: Ms, runtimeMs: Ms, moduleMs: Ms, heapBytes: Ms });
+
+/** What a runner says of an isolate it made: to be looked at, not to be decided by. */
+export function readLoadReport(claimed: unknown): LoadReport {
+  return v.parse(LoadReportShape, typeof claimed === 'object' && claimed !== null ? claimed : {});
+}
 
 /** @throws Error if it is no usage at all. @param wallMs what passed here: no more processor time than that was used */
 export function readUsage(text: string, wallMs: number, calls: number): Usage & ResultOrigin {

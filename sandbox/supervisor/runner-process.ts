@@ -18,9 +18,11 @@ import {
   type InvocationLimits,
   LOADING_MARK,
   type LoadInput,
+  type LoadReport,
   UP,
 } from '../contract/wire.ts';
 import type { LaunchOptions, Launcher } from './launch.ts';
+import { readLoadReport } from './results.ts';
 
 export interface RunnerEvents {
   /** An invocation's result: `usage` and `envelope` are unparsed JSON. */
@@ -76,7 +78,10 @@ export class RunnerProcess {
   readonly #send: ReturnType<typeof frameWriter>;
   readonly #events: RunnerEvents;
   readonly #markFd: number;
-  readonly #loading = new Map<string, { resolve(): void; reject(error: HostError): void }>();
+  readonly #loading = new Map<
+    string,
+    { resolve(report: LoadReport): void; reject(error: HostError): void }
+  >();
   readonly #watch: NodeJS.Timeout;
   readonly exited: Promise<void>;
   #verdict: Verdict | undefined;
@@ -169,7 +174,7 @@ export class RunnerProcess {
   }
 
   /** Makes an isolate. @throws HostError LOAD_FAILED with the module's own message, or what ended the process */
-  load(key: string, input: LoadInput): Promise<void> {
+  load(key: string, input: LoadInput): Promise<LoadReport> {
     return new Promise((resolve, reject) => {
       this.#loading.set(key, { resolve, reject });
       this.#send(DOWN.load, 0, key, JSON.stringify(input));
@@ -243,8 +248,12 @@ export class RunnerProcess {
   #loaded(key: string, body: string): void {
     const waiting = this.#loading.get(key);
     this.#loading.delete(key);
-    const envelope = JSON.parse(body) as { ok: boolean; error?: { message?: string } };
-    if (envelope.ok) waiting?.resolve();
+    const envelope = JSON.parse(body) as {
+      ok: boolean;
+      value?: unknown;
+      error?: { message?: string };
+    };
+    if (envelope.ok) waiting?.resolve(readLoadReport(envelope.value));
     else
       waiting?.reject(
         new HostError(

@@ -5,7 +5,13 @@
 import { type Envelope, type ErrorCode, HostError, type WireError } from '../contract/envelope.ts';
 import type { InvocationInput, InvocationOutput } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
-import { type InvocationLimits, type LoadInput, nextInvocation, type Usage } from '../contract/wire.ts';
+import {
+  type InvocationLimits,
+  type LoadInput,
+  type LoadReport,
+  nextInvocation,
+  type Usage,
+} from '../contract/wire.ts';
 import { readCall, readNotice } from './calls.ts';
 import { createLauncher, type Isolation, type Launcher } from './launch.ts';
 import { KILLS, readEnvelope, readUsage } from './results.ts';
@@ -66,6 +72,8 @@ export interface SandboxOptions {
   /** Whether groups have uids of their own: the staging folder must then be enterable by them. */
   readonly ownUids: boolean;
   readonly jitless?: boolean;
+  /** An isolate was made. */
+  onLoaded?(loaded: LoadReport & { readonly group: string; readonly module: string }): void;
   /** Unexpected failures, for the operator. */
   onFault?(fault: { readonly message: string; readonly cause?: unknown; readonly group?: string }): void;
 }
@@ -231,7 +239,7 @@ class ProcessSandbox implements Sandbox {
       running.modules.set(module.key, known);
       return known;
     }
-    const loading = module.load().then((input) => running.process.load(module.key, input));
+    const loading = this.#load(running, module);
     running.modules.set(module.key, loading);
     this.#evictIsolates(running, LIMITS.isolatesPerRunner);
     try {
@@ -240,6 +248,11 @@ class ProcessSandbox implements Sandbox {
       if (running.modules.get(module.key) === loading) running.modules.delete(module.key);
       throw error;
     }
+  }
+
+  async #load(running: Running, module: SandboxModule): Promise<void> {
+    const report = await running.process.load(module.key, await module.load());
+    this.#options.onLoaded?.({ ...report, group: running.group.key, module: module.key });
   }
 
   /** Drops isolates, least recently used first, until there are no more than `kept`; the last one used, and those in use, stay. */

@@ -7,14 +7,16 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { cold } from './cases/cold.ts';
 import { jobs } from './cases/jobs.ts';
+import { long } from './cases/long.ts';
 import { ops } from './cases/ops.ts';
 import { requests } from './cases/requests.ts';
 import type { Case } from './lib/case.ts';
 import { machine } from './lib/machine.ts';
 import { type Row, toMarkdown, toText, verdict } from './lib/report.ts';
 
-const CASES: readonly Case[] = [requests, ops, jobs];
+const CASES: readonly Case[] = [requests, cold, ops, jobs, long];
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DOC = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const BEGIN = '<!-- figures: written by npm run bench -- --write -->';

@@ -10,9 +10,19 @@ export interface Ready {
   readonly ways: Readonly<Record<string, { readonly hello: Target; readonly call: Target }>>;
 }
 
+/** What a server holds, as it says itself. */
+export interface Holding {
+  readonly runners: readonly number[];
+  readonly isolates: number;
+  readonly handles: number;
+  readonly jobs: number;
+}
+
 export interface Peer extends AsyncDisposable {
   readonly pid: number;
   readonly ready: Ready;
+  /** Bulkhead only. */
+  ask(): Promise<Holding>;
 }
 
 const READY_MS = 60_000;
@@ -29,8 +39,14 @@ export async function startPeer(
   });
   const exited = once(child, 'exit');
   const signal = AbortSignal.timeout(READY_MS);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async (): Promise<string> => (await lines.next()).value ?? '';
+  const late = once(signal, 'abort').then(() => {
+    throw new Error(`peer ${script} was not ready within ${READY_MS} ms`);
+  });
   const line = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line', { signal }).then(([first]) => String(first)),
+    next(),
+    late,
     exited.then(([code]) => {
       throw new Error(`peer ${script} ended with ${String(code)} before it was ready`);
     }),
@@ -38,6 +54,10 @@ export async function startPeer(
   return {
     pid: child.pid ?? 0,
     ready: JSON.parse(line) as Ready,
+    ask: async () => {
+      child.stdin.write('\n');
+      return JSON.parse(await next()) as Holding;
+    },
     [Symbol.asyncDispose]: async () => {
       child.stdin.end();
       await exited;
