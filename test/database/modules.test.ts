@@ -181,12 +181,15 @@ describe('dropInstallationSchema', () => {
     // A client that survives the loss; the one of as() may wait for ever (docs/decisions/0008).
     const endpoint = { ...modules().endpoint, user: names.login, password: rolePassword(names.login) };
     await using host = connectHost(endpoint, { max: 1 });
+    const dropped = Promise.withResolvers<void>();
     const held = host.sql.begin(async (sql) => {
       await sql.unsafe(`select * from ${names.schema}.t`);
-      await dropInstallationSchema(modules().sql, names);
+      dropped.resolve(dropInstallationSchema(modules().sql, names));
+      await dropped.promise;
       return sql`select 1`;
     });
     await expect(held).rejects.toThrow(/terminat|CONNECTION|password/);
+    await dropped.promise;
     const [role] = await modules().sql`select 1 from pg_roles where rolname = ${names.login}`;
     expect(role).toBeUndefined();
   });
