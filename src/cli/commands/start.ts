@@ -98,8 +98,9 @@ async function start(settings: ServerOptions, demo: boolean): Promise<Running> {
 
 async function startPlain(settings: ServerOptions): Promise<Running> {
   const server = await startServer(settings);
-  console.log(`Bulkhead runs at ${server.url ?? 'no address: this process only works'}`);
   const token = await server.bulkhead.panel.auth.operatorLinks.create();
+  // Last of all: whoever waits for this line may take everything as done.
+  console.log(`Bulkhead runs at ${server.url ?? 'no address: this process only works'}`);
   if (token !== undefined && server.url !== undefined) {
     console.log(
       `There is no operator yet. Open this link once to become it:\n  ${server.url}/operator/first/${token}`,
