@@ -20,6 +20,7 @@ export function placesOf(story: Story, tenant: Tenant): Places {
   const installation = `${admin}/installations/${story.installationId}`;
   const service = `${client}/services/${story.serviceId}`;
   const { payments: pay } = story;
+  const monitoring = `${admin}/modules/Plugin/ServerMonitoring`;
   const stripe = `${admin}/installations/${pay.stripeId}`;
   const payable = `${client}/invoices/${pay.openInvoiceId}`;
   return {
@@ -68,6 +69,12 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'admin-notification-rules', path: `${admin}/notifications/rules` },
       { name: 'admin-templates', path: `${admin}/notifications/templates` },
       { name: 'admin-template', path: `${admin}/notifications/templates/InvoiceCreated` },
+      { name: 'admin-module-page-monitoring', path: `${monitoring}/dashboard` },
+      { name: 'admin-module-page-checks', path: `${monitoring}/checks` },
+      { name: 'admin-module-hosts', path: `${admin}/installations/${story.monitoring.monitoringId}/hosts` },
+      { name: 'admin-schedules', path: `${admin}/schedules` },
+      { name: 'admin-events', path: `${admin}/events` },
+      { name: 'admin-event', path: `${admin}/events/${story.monitoring.eventId}` },
       { name: 'admin-tasks', path: `${admin}/tasks` },
       { name: 'admin-task', path: `${admin}/tasks/${story.taskId}` },
       { name: 'admin-task-failed', path: `${admin}/tasks/${story.failedTaskId}` },

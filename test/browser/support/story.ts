@@ -2,6 +2,7 @@
 import type { Demo } from '../../../src/cli/demo/start.ts';
 import { fixtureFolder, packFolder } from '../../support/modules.ts';
 import type { Tenant, Values } from '../../support/tenant.ts';
+import { type Monitoring, setUpMonitoring } from './monitoring.ts';
 import { type Payments, setUpPayments } from './payments.ts';
 
 export const VPS = 'VPSHosting';
@@ -24,6 +25,7 @@ export interface Story {
   readonly taskId: string;
   readonly failedTaskId: string;
   readonly payments: Payments;
+  readonly monitoring: Monitoring;
   readonly invoiceId: string;
   readonly paidInvoiceId: string;
 }
@@ -90,6 +92,7 @@ export async function tellStory(demo: Demo, tenant: Tenant): Promise<Story> {
     taskId: first?.id ?? '',
     failedTaskId,
     payments: await setUpPayments(demo, tenant),
+    monitoring: await setUpMonitoring(demo, tenant),
     ...(await tellOfMoney(tenant)),
   };
 }
