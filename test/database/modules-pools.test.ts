@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 
+import { connectHost } from '../../src/database/connect.ts';
 import { createInstallationSchema } from '../../src/database/modules/installation-schema.ts';
 import { installationNames } from '../../src/database/modules/names.ts';
 import { derivedRolePassword } from '../../src/database/modules/passwords.ts';
@@ -212,6 +213,50 @@ describe('a connection', () => {
     await withPools({}, async (pools) => {
       const lease = await soon(pools, 0);
       await expect(ask(lease, 'select 1; select 2')).rejects.toMatchObject({ code: '42601' });
+      lease.release();
+    });
+  });
+
+  test('prepares what comes again, and no more than a bounded number of texts', async () => {
+    await withPools({}, async (pools) => {
+      const lease = await soon(pools, 0);
+      const prepared = (): Promise<unknown> =>
+        ask(lease, "select count(*)::int4 from pg_prepared_statements where statement like '%as mine'");
+      await ask(lease, 'select $1::int4 as mine', [1]);
+      expect(await prepared()).toBe(0);
+      expect(await ask(lease, 'select $1::int4 as mine', [2])).toBe(2);
+      expect(await prepared()).toBe(1);
+      for (let text = 0; text < 300; text++) {
+        await ask(lease, `select ${text} as mine`);
+        await ask(lease, `select ${text} as mine`);
+      }
+      expect(await prepared()).toBeGreaterThan(10);
+      expect(await prepared()).toBeLessThanOrEqual(64);
+      lease.release();
+    });
+  });
+
+  test('goes on with a prepared text after its table was changed', async () => {
+    const { schema } = identity(1);
+    await using admin = connectHost(modules().admin, { max: 1 });
+    const { sql } = admin;
+    await withPools({}, async (pools) => {
+      const lease = await soon(pools, 1);
+      await sql.unsafe(`create table ${schema}.changing (a int)`);
+      await sql.unsafe(`insert into ${schema}.changing values (1)`);
+      await sql.unsafe(
+        `grant usage on schema ${schema} to public; grant select on ${schema}.changing to public`,
+      );
+      const all = async (): Promise<number> => {
+        const { columns } = await lease.connection.run('select * from changing where a = $1', [1], {
+          stopAt: performance.now() + 2_000,
+          maxBytes: 1_000_000,
+        });
+        return columns.length;
+      };
+      expect([await all(), await all(), await all()]).toEqual([1, 1, 1]);
+      await sql.unsafe(`alter table ${schema}.changing add column b int`);
+      expect(await all()).toBe(2);
       lease.release();
     });
   });

@@ -42,8 +42,12 @@ const SERVER_GRACE_MS = 1_000;
 /** The type of no parameter is guessed: the server decides. */
 const SERVER_DECIDES = 0;
 const TRANSACTION_IDLE = '15min';
-/** Always the extended protocol, which takes one statement at a time; and no plan that outlives it. */
+/** Always the extended protocol, which takes one statement at a time. */
 const EXTENDED = { prepare: false, simple: false };
+const PREPARED = { prepare: true, simple: false };
+/** Statements that a connection keeps prepared: each is memory of the server's, and a module may make texts without end. */
+const PREPARED_MOST = 64;
+const PREPARED_CHARACTERS = 4_000;
 
 /** Sent at startup: `reset all` comes back to these, and no statement of a module may set any. */
 function sessionSettings(schema: string): Record<string, string> {
@@ -87,6 +91,7 @@ export class ModuleConnection {
   #socket: Socket | undefined;
   #watch: Watch | undefined;
   #lost = false;
+  readonly #prepared = new PreparedTexts();
 
   /** @param endpoint the modules' database, with the role and its password. Connects with the first statement. */
   constructor(endpoint: PgEndpoint, schema: string) {
@@ -129,7 +134,7 @@ export class ModuleConnection {
     if (this.#lost)
       throw new HostError('CONFLICT', 'db: the connection is gone, and with it the open transaction.');
     const values = parameters.map((value) => this.#parameter(value));
-    const query = this.#client.unsafe(sql, values, EXTENDED);
+    const query = this.#client.unsafe(sql, values, this.#prepared.admits(sql) ? PREPARED : EXTENDED);
     const watch = new Watch(this, query, options);
     this.#watch = watch;
     try {
@@ -174,6 +179,27 @@ export class ModuleConnection {
     this.#lost = true;
     await this.#client.end({ timeout: 0 });
     this.#socket?.destroySoon();
+  }
+}
+
+/**
+ * Which texts a connection prepares: those that come again, the first of them. Preparing saves a way to the server and back and the
+ * planning with each further use; postgres.js prepares anew what a change of tables made void.
+ */
+class PreparedTexts {
+  readonly #texts = new Set<string>();
+  readonly #once = new Set<string>();
+
+  admits(sql: string): boolean {
+    if (this.#texts.has(sql)) return true;
+    if (sql.length > PREPARED_CHARACTERS || this.#texts.size >= PREPARED_MOST) return false;
+    if (this.#once.delete(sql)) {
+      this.#texts.add(sql);
+      return true;
+    }
+    if (this.#once.size >= PREPARED_MOST) this.#once.clear();
+    this.#once.add(sql);
+    return false;
   }
 }
 
