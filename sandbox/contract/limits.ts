@@ -144,4 +144,6 @@ export const LIMITS = Object.freeze({
   templateBytes: 256 * 1024,
   viewMs: 1_000,
   secretBytes: 16 * 1024,
+  /** Hosts that the secret of a row is bound to. */
+  secretHosts: 5,
 });

@@ -6,8 +6,13 @@ import { encodeUtf8 } from './web/encoding.ts';
 export type HmacAlgorithm = 'sha1' | 'sha256' | 'sha512';
 
 export interface Secrets {
-  /** Stores a value under a name the manifest declares. @returns its handle */
-  put(name: string, value: string): Promise<string>;
+  /**
+   * Stores a value under a name the manifest declares, or under `name.row` for a row of the module's own, bound to exact hosts.
+   * @returns its handle, which may be kept in the row
+   */
+  put(name: string, value: string, options?: { readonly hosts: readonly string[] }): Promise<string>;
+  /** Removes the secret of a row. */
+  remove(name: string): Promise<void>;
   /** HMAC of a text or of bytes under a secret, in lower-case hex. */
   hmac(name: string, message: string | Uint8Array, algorithm?: HmacAlgorithm): Promise<string>;
   /** Compares in constant time; false for anything that is no such HMAC. */
@@ -25,7 +30,17 @@ function base64(message: string | Uint8Array): string {
 
 export function createSecrets(env: Env): Secrets {
   return {
-    put: async (name, value) => (await env.call('secrets', 'put', { name, value })).handle,
+    put: async (name, value, options) =>
+      (
+        await env.call('secrets', 'put', {
+          name,
+          value,
+          ...(options === undefined ? {} : { hosts: [...options.hosts] }),
+        })
+      ).handle,
+    remove: async (name) => {
+      await env.call('secrets', 'remove', { name });
+    },
     hmac: async (name, message, algorithm = 'sha256') =>
       (await env.call('secrets', 'hmac', { name, algorithm, base64: base64(message) })).hex,
     verifyHmac: async (name, message, hex, algorithm = 'sha256') =>

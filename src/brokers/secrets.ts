@@ -5,13 +5,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 import type { Grant } from '../../sandbox/contract/capabilities.ts';
+import { isRowName } from '../../sandbox/contract/capabilities/secrets.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { refusal } from '../../sandbox/contract/grant.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { Broker, Scope } from './broker.ts';
 
 export interface SecretsBrokerDeps {
-  readonly vault: Pick<Vault, 'put' | 'open'>;
+  readonly vault: Pick<Vault, 'put' | 'open' | 'remove'>;
 }
 
 interface HmacInput {
@@ -26,6 +27,21 @@ const HEX = /^[0-9a-f]*$/i;
 function checkGranted(scope: Scope, grant: Grant<'secrets'>, name: string): void {
   if (!Object.hasOwn(grant.names, name)) throw refusal('secrets', `secret ${name}`, 'secrets');
   scope.used(`secrets.names:${name}`);
+}
+
+/** A declared secret is bound by its grant; one of a row by the hosts given, each of which is asked for again by http when it is used. */
+function checkBinding(
+  scope: Scope,
+  grant: Grant<'secrets'>,
+  name: string,
+  hosts: readonly string[] | undefined,
+): void {
+  if (!isRowName(name)) {
+    checkGranted(scope, grant, name);
+    if (hosts !== undefined)
+      throw new HostError('BAD_INPUT', `secrets: ${name} goes to the hosts of its grant; leave out hosts.`);
+  } else if (hosts === undefined)
+    throw new HostError('BAD_INPUT', `secrets: say with {hosts: […]} where ${name} may be sent.`);
 }
 
 export function createSecretsBroker({ vault }: SecretsBrokerDeps): Broker<'secrets'> {
@@ -43,9 +59,13 @@ export function createSecretsBroker({ vault }: SecretsBrokerDeps): Broker<'secre
   }
 
   return {
-    async put(scope, { name, value }, grant) {
-      checkGranted(scope, grant, name);
-      return { handle: await vault.put(scope, name, value) };
+    async put(scope, { name, value, hosts }, grant) {
+      checkBinding(scope, grant, name, hosts);
+      return { handle: await vault.put(scope, name, value, hosts) };
+    },
+    async remove(scope, { name }) {
+      await vault.remove(scope, name);
+      return {};
     },
     async hmac(scope, input, grant) {
       return { hex: (await hmac(scope, grant, input)).toString('hex') };

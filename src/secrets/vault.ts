@@ -17,7 +17,7 @@ const KEPT_MS = 5_000;
 const KEPT_INSTALLATIONS = 500;
 const ROTATE_ROWS = 200;
 /** Each answer of each request is searched for all of them. */
-const SECRETS_PER_INSTALLATION = 32;
+const SECRETS_PER_INSTALLATION = 100;
 
 export interface Secret {
   readonly name: string;

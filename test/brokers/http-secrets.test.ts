@@ -147,6 +147,27 @@ describe('http secret', () => {
     expect(server.connections()).toBe(0);
   });
 
+  it('of a row goes to its own hosts only, whatever the grants of others are (A24)', async () => {
+    await using server = await httpServer(echo);
+    const hosts = [`http://one.test:${server.port}`];
+    const rowSecret = secret({ name: 'server.42', hosts });
+    const { one, two, ...call } = setting(server);
+    const withRow = { ...call, deps: { ...call.deps, vault: openVault([rowSecret]) } };
+    const ask = (url: string, setup = withRow) =>
+      outcomeOf(callHttp({ method: 'GET', url, headers: [['X-Key', KEY]] }, setup));
+    expect(await ask(two)).toMatchObject({ code: 'NOT_GRANTED' });
+    const nowhere = openVault([secret({ name: 'server.42', hosts: [] })]);
+    expect(await ask(one, { ...call, deps: { ...call.deps, vault: nowhere } })).toMatchObject({
+      code: 'NOT_GRANTED',
+    });
+    const { egressAllow } = call.scope;
+    expect(await ask(one, { ...withRow, scope: testScope({ egressAllow }) })).toMatchObject({
+      code: 'NOT_GRANTED',
+    });
+    expect(server.connections()).toBe(0);
+    expect(await ask(one)).toMatchObject({ status: 200 });
+  });
+
   it('of another installation is not known', async () => {
     await using server = await httpServer(echo);
     const { one, ...call } = setting(server);

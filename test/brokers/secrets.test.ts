@@ -1,6 +1,8 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import * as v from 'valibot';
+import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { createCryptBroker } from '../../src/brokers/crypt.ts';
 import { createSecretsBroker } from '../../src/brokers/secrets.ts';
 import { createKeyring } from '../../src/secrets/keyring.ts';
@@ -74,10 +76,10 @@ describe('vault', () => {
   it('keeps so many for an installation and no more, though each may change', async () => {
     const [crowded] = await twoInstallations(host().db);
     const kept = vault();
-    for (let index = 0; index < 32; index++) await kept.put(crowded, `name_${index}`, `value ${index}`);
+    for (let index = 0; index < 100; index++) await kept.put(crowded, `name_${index}`, `value ${index}`);
     await expect(kept.put(crowded, 'one_more', 'value')).rejects.toMatchObject({ code: 'LIMIT' });
     await kept.put(crowded, 'name_7', 'another value');
-    expect(Object.keys(await kept.handles(crowded))).toHaveLength(32);
+    expect(Object.keys(await kept.handles(crowded))).toHaveLength(100);
   });
 
   it('sees a change of its own at once and another process’s within seconds', async () => {
@@ -230,5 +232,35 @@ describe('crypt broker', () => {
       await expect(broker.decrypt(scope('one'), { sealed: text }, {})).rejects.toMatchObject({
         code: 'BAD_INPUT',
       });
+  });
+});
+
+describe('the secret of a row (A24)', () => {
+  const broker = () => createSecretsBroker({ vault: vault() });
+  const put = (name: string, hosts?: string[]) => {
+    const { secrets } = capabilities;
+    const input = v.parse(secrets.ops.put.input, { name, value: 'a value of a row', hosts });
+    return broker().put(testScope({ installationId: one }), input, GRANT);
+  };
+
+  it('is kept under its own name, bound to the hosts given, and removed', async () => {
+    const { handle } = await put('server.42', ['one.test:8443']);
+    expect((await vault().open(one)).byHandle.get(handle)).toMatchObject({
+      name: 'server.42',
+      hosts: ['one.test:8443'],
+    });
+    await broker().remove(testScope({ installationId: one }), { name: 'server.42' }, GRANT);
+    expect(await vault().handles(one)).not.toHaveProperty('server.42');
+  });
+
+  it('needs hosts, exact ones', async () => {
+    await expect(put('server.42')).rejects.toMatchObject({ code: 'BAD_INPUT' });
+    expect(() => put('server.42', ['*.example.com'])).toThrow('without a wildcard');
+    expect(() => put('server.42', [])).toThrow('Invalid length');
+  });
+
+  it('is no way to a declared one: neither its name nor other hosts for it', async () => {
+    await expect(put('api_key', ['evil.test'])).rejects.toMatchObject({ code: 'BAD_INPUT' });
+    await expect(put('other_key')).rejects.toMatchObject({ code: 'NOT_GRANTED' });
   });
 });

@@ -5,6 +5,7 @@
 import * as v from 'valibot';
 
 import type { Grant, OpArgument } from '../../../sandbox/contract/capabilities.ts';
+import { isRowName } from '../../../sandbox/contract/capabilities/secrets.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { refusal } from '../../../sandbox/contract/grant.ts';
 import { handlesIn } from '../../secrets/handle.ts';
@@ -91,7 +92,7 @@ function checkSecrets(hop: Hop, target: Target, used: readonly Secret[], context
       const name = hostName(hop, target, secrets);
       throw refusal('http', `sending secret ${secret.name} to ${name}`, `secrets.${secret.name}.hosts`);
     }
-    scope.used(`secrets.names:${secret.name}`);
+    if (!isRowName(secret.name)) scope.used(`secrets.names:${secret.name}`);
   }
 }
 

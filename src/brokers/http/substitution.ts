@@ -4,6 +4,7 @@
  * the caller asks it for each hop.
  */
 import type { Grant } from '../../../sandbox/contract/capabilities.ts';
+import { isRowName } from '../../../sandbox/contract/capabilities/secrets.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { handlePattern, handlesIn } from '../../secrets/handle.ts';
 import type { Secret } from '../../secrets/vault.ts';
@@ -20,6 +21,7 @@ export interface Filled<T> {
   readonly used: readonly Secret[];
 }
 
+const NO_SETTINGS = {};
 const BASIC = /^basic +([A-Za-z0-9+/_-]+={0,2})$/i;
 
 /** @throws HostError NOT_FOUND for a handle that this installation does not have: another's, or one that was removed */
@@ -100,13 +102,18 @@ export function fillBody(body: Buffer, headers: HeaderList, secrets: SecretsByHa
   return { value: filled.used.length === 0 ? body : Buffer.from(filled.value, 'latin1'), used: filled.used };
 }
 
-/** True if the secret is granted and may go to the target: by the grant’s hosts, and by its own where it has some. */
+/**
+ * True if the secret is granted and may go to the target: by the grant’s hosts, and by its own where it has some. That of a row, which the module
+ * itself has put, goes to its own hosts only.
+ */
 export function mayGoTo(
   secret: Secret,
   target: Target,
   grant: Grant<'secrets'> | undefined,
   settings: Readonly<Record<string, unknown>>,
 ): boolean {
+  if (isRowName(secret.name))
+    return grant !== undefined && matchingPattern(target, secret.hosts, NO_SETTINGS) !== undefined;
   const entry =
     grant !== undefined && Object.hasOwn(grant.names, secret.name) ? grant.names[secret.name] : undefined;
   if (entry === undefined || matchingPattern(target, entry.hosts, settings) === undefined) return false;
