@@ -261,6 +261,26 @@ describe('a connection', () => {
     });
   });
 
+  test('goes on within the transaction that changed the table of a prepared text', async () => {
+    const { role, schema } = identity(2);
+    const owner = { role: role.replace(/_use$/, '_own'), schema };
+    await withPools({}, async (pools) => {
+      const soonOwner = async () => pools.acquire(owner, { deadlineAt: performance.now() + 5_000 });
+      const run = async (lease: Lease, text: string) =>
+        lease.connection.run(text, [], { stopAt: performance.now() + 2_000, maxBytes: 1_000_000 });
+      const [made, changing] = [await soonOwner(), await soonOwner()];
+      await run(made, 'create table altered (a int)');
+      const all = async () => (await run(changing, 'select * from altered')).columns.length;
+      await run(changing, 'begin');
+      expect([await all(), await all(), await all()]).toEqual([1, 1, 1]);
+      await run(changing, 'alter table altered add column b int');
+      expect(await all()).toBe(2);
+      await run(changing, 'commit');
+      made.release();
+      changing.release();
+    });
+  });
+
   test('has its clock here and on the server: turning off the server’s does not help', async () => {
     await withPools({}, async (pools) => {
       const lease = await soon(pools, 0);

@@ -48,6 +48,7 @@ const PREPARED = { prepare: true, simple: false };
 /** Statements that a connection keeps prepared: each is memory of the server's, and a module may make texts without end. */
 const PREPARED_MOST = 64;
 const PREPARED_CHARACTERS = 4_000;
+const SCHEMA_CHANGE = /^(?:ALTER|CREATE|DROP)\b/;
 
 /** Sent at startup: `reset all` comes back to these, and no statement of a module may set any. */
 function sessionSettings(schema: string): Record<string, string> {
@@ -138,7 +139,10 @@ export class ModuleConnection {
     const watch = new Watch(this, query, options);
     this.#watch = watch;
     try {
-      return decodeAnswer(await query.raw());
+      const answer = decodeAnswer(await query.raw());
+      // Within a transaction a plan that went stale could not be made anew: the transaction would be lost.
+      if (SCHEMA_CHANGE.test(answer.command)) this.#prepared.stop();
+      return answer;
     } catch (cause) {
       throw watch.reason(cause) ?? this.#connectionError(cause) ?? cause;
     } finally {
@@ -189,8 +193,15 @@ export class ModuleConnection {
 class PreparedTexts {
   readonly #texts = new Set<string>();
   readonly #once = new Set<string>();
+  #stopped = false;
+
+  /** From now on nothing is prepared, and nothing that was is used. */
+  stop(): void {
+    this.#stopped = true;
+  }
 
   admits(sql: string): boolean {
+    if (this.#stopped) return false;
     if (this.#texts.has(sql)) return true;
     if (sql.length > PREPARED_CHARACTERS || this.#texts.size >= PREPARED_MOST) return false;
     if (this.#once.delete(sql)) {

@@ -73,7 +73,10 @@ export function markupOf(page: Page): Promise<string[]> {
 
 /** Where a page leads, without places inside it. */
 export function hrefsOf(page: Page): Promise<string[]> {
-  return textsOf(page, "[...document.querySelectorAll('a[href]')].map((link) => link.href.split('#')[0])");
+  return textsOf(
+    page,
+    "[...document.querySelectorAll('a[href]:not([hreflang])')].map((link) => link.href.split('#')[0])",
+  );
 }
 
 /** All that a person reads on a page, closed details included: texts, fields, choices. */
