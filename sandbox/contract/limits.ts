@@ -132,6 +132,7 @@ export const LIMITS = Object.freeze({
   netConnectMs: 10_000,
   /** Hosts that one installation may have asked for while it ran. */
   hostRequests: 200,
+  hostRequestsPerMinute: 300,
 
   /** What repeats by seconds repeats at most this often. */
   scheduleEveryMinS: 10,

@@ -13,7 +13,7 @@ import { nearest } from '../../sandbox/contract/grant.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Tables } from '../database/tables.ts';
 import { cancelTask } from '../jobs/control.ts';
-import { enqueueTask } from '../jobs/queue.ts';
+import { enqueueTask, eventDepthOf } from '../jobs/queue.ts';
 import type { NewTask } from '../jobs/queue.ts';
 import { lockPlaces } from '../jobs/places.ts';
 import type { Trx } from '../jobs/task.ts';
@@ -179,6 +179,7 @@ export function createTasksBroker({
         backoffS: input.backoff,
         timeoutS: input.timeout,
         maxExceptions: input.maxExceptions,
+        eventDepth: await eventDepthOf(db, scope.taskId),
       };
       const at = new Date(now());
       const put = async (trx: Trx) => {

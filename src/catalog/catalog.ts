@@ -14,6 +14,7 @@ import {
 } from '../../sandbox/contract/grant.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Flows } from '../flows/executor.ts';
+import { syncSchedules } from '../schedules/store.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { Catalog, FormResult, FormView, StoreEntry, StorePage } from '../web/deps.ts';
 import { checkFields } from './fields.ts';
@@ -227,11 +228,20 @@ async function grant(deps: CatalogDeps, input: Parameters<Catalog['grant']>[0]):
   const answered = grantsFrom(asks, input.answers, capabilities);
   const installation = await deps.installations.get(input.installationId);
   const grants = mergedGrants(keptForRunning(installation, asks, answered), answered);
-  await deps.db
-    .updateTable('installations')
-    .set({ grants, granted_by: input.accountId, granted_at: new Date() })
-    .where('id', '=', input.installationId)
-    .execute();
+  await deps.db.transaction().execute(async (trx) => {
+    await trx
+      .updateTable('installations')
+      .set({ grants, granted_by: input.accountId, granted_at: new Date() })
+      .where('id', '=', input.installationId)
+      .execute();
+    // What it runs by schedule goes on from now; what was due meanwhile is not made up for.
+    if (
+      !isOff(installation) &&
+      !Object.hasOwn(installation.granted, 'tasks') &&
+      Object.hasOwn(grants, 'tasks')
+    )
+      await syncSchedules(trx, { ...installation, granted: grants }, installation.version);
+  });
   await deps.installations.changed(input.installationId);
 }
 

@@ -24,7 +24,7 @@ type Bytes = ColumnType<Buffer, Uint8Array, Uint8Array>;
 export interface AccountLinksTable {
   token_sha256: Bytes;
   account_id: string;
-  purpose: 'password_reset' | 'second_factor';
+  purpose: 'password_reset' | 'second_factor' | 'confirm_email';
   expires_at: Date;
   created_at: Defaulted<Date>;
 }
@@ -44,6 +44,7 @@ export interface AccountsTable {
   totp_secret: Nullable<Bytes>;
   totp_step: Defaulted<number>;
   recovery_codes: Defaulted<string[]>;
+  unconfirmed_since: Nullable<Date>;
 }
 
 export interface BillingSettingsTable {
@@ -122,7 +123,7 @@ export interface DeliveriesTable {
   recipient: string;
   subject: string;
   payload: Json;
-  status: Defaulted<'queued' | 'sent' | 'failed'>;
+  status: Defaulted<'queued' | 'sent' | 'failed' | 'in_doubt'>;
   attempts: Defaulted<number>;
   error_code: Nullable<string>;
   error_message: Nullable<string>;
@@ -160,6 +161,12 @@ export interface EventsTable {
   depth: Defaulted<number>;
   at: Defaulted<Date>;
   delivered_at: Nullable<Date>;
+}
+
+export interface FailuresTable {
+  id: Computed<number>;
+  key: string;
+  at: Date;
 }
 
 export interface FlowsTable {
@@ -440,6 +447,7 @@ export interface SchedulesTable {
   paused_at: Nullable<Date>;
   last_task_id: Nullable<string>;
   created_at: Defaulted<Date>;
+  event_depth: Defaulted<number>;
 }
 
 export interface SchemaMigrationsTable {
@@ -633,6 +641,7 @@ export interface Tables {
   deliveries: DeliveriesTable;
   event_deliveries: EventDeliveriesTable;
   events: EventsTable;
+  failures: FailuresTable;
   flows: FlowsTable;
   grant_use: GrantUseTable;
   host_requests: HostRequestsTable;

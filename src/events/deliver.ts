@@ -71,15 +71,13 @@ export async function deliver(deps: DeliverDeps, eventId: string): Promise<void>
 
 /** Subscribers of the host that are due. */
 export async function dueSubscribers(db: Db): Promise<string[]> {
-  const rows = await db
-    .selectFrom('event_deliveries')
-    .select('id')
-    .where('subscriber', 'is not', null)
-    .where('finished_at', 'is', null)
-    .where('retry_at', '<=', sql<Date>`clock_timestamp()`)
-    .orderBy('retry_at')
-    .limit(EVENT_LIMITS.perRound)
-    .execute();
+  const { rows } = await sql<{ id: string }>`
+    select id from (
+      select delivery.id, retry_at, row_number() over (partition by tenant_id order by retry_at) as turn
+      from event_deliveries delivery join events event on event.id = delivery.event_id
+      where subscriber is not null and finished_at is null and retry_at <= clock_timestamp()
+    ) as due
+    order by turn, retry_at limit ${EVENT_LIMITS.perRound}`.execute(db);
   return rows.map(({ id }) => id);
 }
 

@@ -107,15 +107,17 @@ export async function runHandlerAgain(trx: Trx, deliveryId: string): Promise<voi
   await release(trx, { id: delivery.event_id, name: delivery.name, depth: delivery.depth }, delivery);
 }
 
-/** Events with handlers whose turn may have come without anybody saying so: after a crash, or because one does not begin. */
+/**
+ * Events with handlers whose turn may have come without anybody saying so: after a crash, or because one does not begin. One of each tenant
+ * before anybody's second.
+ */
 export async function waitingEvents(db: Db): Promise<string[]> {
-  const rows = await db
-    .selectFrom('event_deliveries')
-    .select('event_id')
-    .distinct()
-    .where('subscriber', 'is', null)
-    .where('released_at', 'is', null)
-    .limit(EVENT_LIMITS.perRound)
-    .execute();
-  return rows.map((row) => row.event_id);
+  const { rows } = await sql<{ id: string }>`
+    select id from (
+      select id, at, row_number() over (partition by tenant_id order by at) as turn
+      from events
+      where id in (select event_id from event_deliveries where subscriber is null and released_at is null)
+    ) as waiting
+    order by turn, at limit ${EVENT_LIMITS.perRound}`.execute(db);
+  return rows.map(({ id }) => id);
 }

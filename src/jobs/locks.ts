@@ -8,4 +8,8 @@ export const LOCKS = Object.freeze({
   sweep: 1_148_220,
   /** Held for a transaction by whoever renumbers a tenant's waiting jobs. */
   tenantQueue: 1_148_221,
+  /** Held for a transaction by whoever stores an installation's secret: how many there are is counted before. */
+  secrets: 1_148_222,
+  /** The same for hosts that an installation asks for. */
+  hostRequests: 1_148_223,
 });

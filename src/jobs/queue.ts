@@ -95,12 +95,12 @@ async function refuseFlood(trx: Trx, task: NewTask): Promise<void> {
 }
 
 /** What a handler of an event queues belongs to the chain that led to it. */
-async function depthOf(trx: Trx, { parentId }: NewTask): Promise<number> {
-  if (parentId === undefined || parentId === null) return 0;
-  const parent = await trx
+export async function eventDepthOf(db: Db, taskId: string | null | undefined): Promise<number> {
+  if (taskId === undefined || taskId === null) return 0;
+  const parent = await db
     .selectFrom('tasks')
     .select('event_depth')
-    .where('id', '=', parentId)
+    .where('id', '=', taskId)
     .executeTakeFirst();
   return parent?.event_depth ?? 0;
 }
@@ -122,7 +122,7 @@ async function insertRow(
       service_id: task.serviceId ?? null,
       instance_id: task.instanceId ?? null,
       parent_id: task.parentId ?? null,
-      event_depth: task.eventDepth ?? (await depthOf(trx, task)),
+      event_depth: task.eventDepth ?? (await eventDepthOf(trx, task.parentId)),
       method: task.method,
       params: task.params ?? {},
       tags: [...(task.tags ?? [])],

@@ -2,14 +2,31 @@
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Db } from '../jobs/task.ts';
 import type { ScheduleCases } from '../web/deps.ts';
+import { maySchedule } from './granted.ts';
 import { nextAfter } from './times.ts';
 import { runNow } from './tick.ts';
 
 const gone = (): HostError => new HostError('NOT_FOUND', 'There is no such schedule.');
 
+/** @throws HostError NOT_GRANTED */
+async function refuseUnlessGranted(db: Db, id: string): Promise<void> {
+  const row = await db
+    .selectFrom('schedules as schedule')
+    .innerJoin('installations as installation', 'installation.id', 'schedule.installation_id')
+    .select(maySchedule('installation').as('granted'))
+    .where('schedule.id', '=', id)
+    .executeTakeFirst();
+  if (row?.granted === false)
+    throw new HostError(
+      'NOT_GRANTED',
+      'The module may run no jobs any more; grant them under its permissions.',
+    );
+}
+
 export function createScheduleCases(db: Db): ScheduleCases {
   return {
     runNow: async (id) => {
+      await refuseUnlessGranted(db, id);
       const outcome = await runNow(db, id, new Date());
       if (outcome === undefined) throw gone();
       if (outcome === 'overlap')

@@ -28,6 +28,8 @@ export interface NewSchedule extends Times {
   readonly backoffS: number;
   readonly timeoutS: number;
   readonly maxExceptions: number;
+  /** How many events led to it; its runs are as deep. */
+  readonly eventDepth: number;
 }
 
 /** @throws HostError BAD_INPUT for a time that never comes */
@@ -63,6 +65,7 @@ export async function putSchedule(
       backoff_s: wanted.backoffS,
       timeout_s: wanted.timeoutS,
       max_exceptions: wanted.maxExceptions,
+      event_depth: wanted.eventDepth,
       next_at: nextAt,
     })
     .onConflict((conflict) =>
@@ -74,6 +77,8 @@ export async function putSchedule(
         backoff_s: eb.ref('excluded.backoff_s'),
         timeout_s: eb.ref('excluded.timeout_s'),
         max_exceptions: eb.ref('excluded.max_exceptions'),
+        // Asked for again by a handler of what it led to, it is the one that was there: only others lie deeper.
+        event_depth: eb.fn<number>('least', ['schedules.event_depth', 'excluded.event_depth']),
         next_at: sql<Date>`case
           when schedules.cron is not distinct from excluded.cron and schedules.every_s is not distinct from excluded.every_s
           then schedules.next_at else excluded.next_at end`,
@@ -122,6 +127,7 @@ export async function syncSchedules(trx: Trx, installation: Installation, versio
         backoffS: SCHEDULE_LIMITS.backoffS,
         timeoutS: SCHEDULE_LIMITS.timeoutS,
         maxExceptions: SCHEDULE_LIMITS.maxExceptions,
+        eventDepth: 0,
       },
       places.now,
     );

@@ -11,6 +11,7 @@ import { reasonOf, type JobLog } from '../jobs/log.ts';
 import { lockPlaces } from '../jobs/places.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import type { Db, Trx } from '../jobs/task.ts';
+import { maySchedule } from './granted.ts';
 import { SCHEDULE_LIMITS } from './limits.ts';
 import { nextAfter } from './times.ts';
 
@@ -30,6 +31,7 @@ export async function tick(db: Db, now: Date, log: JobLog = () => undefined): Pr
     .where('schedule.next_at', '<=', now)
     .where('installation.status', 'in', ['active', 'restricted'])
     .where('installation.paused_at', 'is', null)
+    .where(maySchedule('installation'))
     .orderBy('schedule.next_at')
     .limit(SCHEDULE_LIMITS.perTick)
     .execute();
@@ -152,6 +154,7 @@ async function queue(trx: Trx, row: Schedule): Promise<string | null> {
     backoffS: row.backoff_s,
     timeoutS: row.timeout_s,
     maxExceptions: row.max_exceptions,
+    eventDepth: row.event_depth,
   });
   return queued.status === 'duplicate' ? null : queued.id;
 }

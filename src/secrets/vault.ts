@@ -3,10 +3,12 @@
  * name. Brokers ask here; nothing else reads that table. Opened secrets are kept in memory for some seconds, since each HTTP request
  * needs them for redaction.
  */
-import { sql, type Kysely } from 'kysely';
+import { sql, type Kysely, type Transaction } from 'kysely';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
+import { LOCKS } from '../jobs/locks.ts';
+import { inTransaction } from '../jobs/task.ts';
 import { newHandle } from './handle.ts';
 import type { Keyring } from './keyring.ts';
 import { createRedactor, SECRET_MIN_CHARACTERS } from './redactor.ts';
@@ -95,10 +97,23 @@ export class Vault {
         'BAD_INPUT',
         `secrets: ${name} needs at least ${SECRET_MIN_CHARACTERS} characters.`,
       );
-    await this.#checkRoom(db, owner, name);
     const ciphertext = this.#keyring.seal('secret', context(owner, name), Buffer.from(value, 'utf8'));
     const change = { ciphertext, hosts: [...hosts], updated_at: new Date() };
-    const row = await db
+    const row = await inTransaction(db, async (trx) => {
+      await this.#checkRoom(trx, owner, name);
+      return this.#write(trx, owner, name, change);
+    });
+    this.forget(owner.installationId);
+    return row.handle;
+  }
+
+  async #write(
+    trx: Transaction<Tables>,
+    owner: SecretOwner,
+    name: string,
+    change: { ciphertext: Buffer; hosts: string[]; updated_at: Date },
+  ): Promise<{ handle: string }> {
+    return trx
       .insertInto('secrets')
       .values({
         installation_id: owner.installationId,
@@ -112,8 +127,6 @@ export class Vault {
       )
       .returning('handle')
       .executeTakeFirstOrThrow();
-    this.forget(owner.installationId);
-    return row.handle;
   }
 
   async remove(whose: Owner, name: string): Promise<void> {
@@ -196,13 +209,19 @@ export class Vault {
     }
   }
 
-  /** Counts rows, not opened values: what can no longer be opened must still be replaceable. */
+  /**
+   * Counts rows, not opened values: what can no longer be opened must still be replaceable. One after the other for an installation:
+   * else fifty at once would all find room for one.
+   */
   async #checkRoom(
-    db: Kysely<Tables>,
+    trx: Transaction<Tables>,
     { installationId, instanceId }: SecretOwner,
     name: string,
   ): Promise<void> {
-    const rows = await db
+    await sql`select pg_advisory_xact_lock(${LOCKS.secrets}::int, hashtext(${installationId}::text))`.execute(
+      trx,
+    );
+    const rows = await trx
       .selectFrom('secrets')
       .select('name')
       .where('installation_id', '=', installationId)

@@ -29,6 +29,21 @@ function vault(masterKeys: readonly Uint8Array[] = [KEY], now?: () => number): V
   });
 }
 
+describe('the number of an installation’s secrets', () => {
+  it('holds, however many are stored at once', async () => {
+    const [full] = await twoInstallations(host().db);
+    const kept = vault();
+    for (let n = 0; n < 97; n++) await kept.put(full, `before_${n}`, 'some value or other');
+    const results = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, n) => kept.put(full, `at_once_${n}`, 'some value or other')),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+    expect(Object.keys(await kept.handles(full))).toHaveLength(100);
+    // One that is there is replaced all the same.
+    await kept.put(full, 'before_1', 'another value');
+  });
+});
+
 describe('vault', () => {
   it('keeps a value under a handle that stays when the value changes', async () => {
     const kept = vault();

@@ -1,6 +1,8 @@
 /** From what happened to who heard of it: order, failures, repeats, the host's own subscribers, tenants, and what a module may not do. */
 import { describe, expect, it } from 'vitest';
 import { emit } from '../../src/events/emit.ts';
+import { enqueueTask } from '../../src/jobs/queue.ts';
+import { runNow } from '../../src/schedules/tick.ts';
 import { useTestHost } from '../support/host.ts';
 import { refusal } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
@@ -224,6 +226,56 @@ describe('events.dispatch', () => {
       .where('name', 'in', ['Ping.ball', 'Pong.ball'])
       .executeTakeFirstOrThrow();
     expect(count).toBe(6);
+  });
+});
+
+describe('what a handler schedules', () => {
+  it('is as deep as the event that led to it, and so are its runs; the same again lies no deeper', async () => {
+    await publish({
+      ...listener(
+        'Later',
+        `on('Later.tick', async (event, module) => {
+          await module.schedule({ method: 'hit', every: 3_600, params: { of: event.payload.of } });
+        });`,
+        { emits: ['tick'], listens: ['Later.tick'] },
+        { permissions: { tasks: {} } },
+      ),
+      members: `async hit({ of }) { await this.events.dispatch('tick', { of }); return 'success'; }`,
+    });
+    const id = await host().a.installed('Later');
+    const { db } = host().a.panel;
+    await enqueueTask(db, { installationId: id, method: 'hit', params: { of: 1 }, eventDepth: 2 });
+    const schedule = async () =>
+      db
+        .selectFrom('schedules')
+        .select(['id', 'event_depth'])
+        .where('installation_id', '=', id)
+        .executeTakeFirst();
+    // The task is two deep, so its event is three deep, and with it whatever its handler schedules.
+    const row = await until('the schedule', schedule);
+    expect(row.event_depth).toBe(3);
+    await runNow(db, row.id, new Date());
+    await until('a run as deep', async () =>
+      db
+        .selectFrom('tasks')
+        .select('id')
+        .where('installation_id', '=', id)
+        .where('method', '=', 'hit')
+        .where('event_depth', '=', 3)
+        .where('status', '=', 'completed')
+        .executeTakeFirst(),
+    );
+    await until('its event, handled', async () =>
+      db
+        .selectFrom('tasks')
+        .select('id')
+        .where('installation_id', '=', id)
+        .where('method', '=', 'on:Later.tick')
+        .where('event_depth', '=', 4)
+        .where('status', '=', 'completed')
+        .executeTakeFirst(),
+    );
+    expect((await schedule())?.event_depth).toBe(3);
   });
 });
 

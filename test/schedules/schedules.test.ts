@@ -1,5 +1,6 @@
 /** Schedules in a whole host: from module.json and from code, due, missed, overlapping, paused, and with two workers. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { SCHEDULE_LIMITS } from '../../src/schedules/limits.ts';
 import { runNow, tick } from '../../src/schedules/tick.ts';
 import { useTestHost } from '../support/host.ts';
 import type { ModuleSource } from '../support/modules.ts';
@@ -213,6 +214,43 @@ describe('this.schedule', () => {
     for (let n = 0; n < 20; n++) await plan(n);
     expect(await refusal(() => plan(20))).toMatch(/^LIMIT/);
     expect(await schedules(id)).toHaveLength(20);
+  });
+});
+
+describe('schedules of a module that lost the permission to run jobs', () => {
+  const without = { without: ['tasks.concurrency', 'tasks.per_minute'] };
+  const loser: Partial<ModuleSource> = {
+    manifest: { permissions: { tasks: { optional: true, reason: 'To work by itself.' } } },
+  };
+
+  it('are held, those of its code too, and go on from then when it is granted again', async () => {
+    const id = await installed(scheduled('Loser', [], loser));
+    await host().a.call('Loser', 'plan', { method: 'work', every: 60 });
+    const row = await only(id);
+    await host().a.grant('Loser', without);
+    const late = new Date(row.next_at.getTime() + 10 * MINUTE_MS);
+    await tick(host().a.panel.db, late);
+    expect(await runs(row.id)).toEqual([]);
+    expect(await refusal(() => host().a.panel.schedules.runNow(row.id))).toMatch(/^NOT_GRANTED/);
+    await set(row.id, { next_at: new Date(Date.now() - 10 * MINUTE_MS) });
+    await host().a.grant('Loser');
+    // What was due meanwhile is not made up for.
+    await tick(host().a.panel.db, new Date());
+    expect(await runs(row.id)).toEqual([]);
+    await tick(host().a.panel.db, (await only(id)).next_at);
+    expect(await runs(row.id)).toMatchObject([{ outcome: 'queued', missed: 0 }]);
+  });
+});
+
+describe('missed moments', () => {
+  it('are counted up to a bound, and made up for by one run all the same', async () => {
+    const id = await installed(scheduled('Years', [{ method: 'work', every: 10 }]));
+    const row = await only(id);
+    await tick(host().a.panel.db, new Date(row.next_at.getTime() + 3 * 365 * 86_400_000));
+    expect(await runs(row.id)).toMatchObject([
+      { outcome: 'caught_up', missed: SCHEDULE_LIMITS.missedCounted },
+    ]);
+    expect(await tasks(id)).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,6 @@
 /** What runs again and again: when next, how the last runs went, and a person's say in it. */
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { maySchedule } from '../../schedules/granted.ts';
 import { nextAfter } from '../../schedules/times.ts';
 import { installationChoices } from '../choices.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
@@ -44,6 +45,7 @@ async function schedules(panel: Panel, c: AccountContext, module: string) {
       'schedule.installation_id',
       'installation.status as module_status',
       'installation.paused_at as module_paused_at',
+      maySchedule('installation').as('granted'),
       'module.name as module',
       'task.id as task_id',
       'task.status as task_status',
@@ -63,7 +65,8 @@ async function schedules(panel: Panel, c: AccountContext, module: string) {
     .orderBy('run.id', 'desc')
     .execute();
   return rows.map((row) => {
-    const works = runs(row.module_status) && row.module_paused_at === null && row.paused_at === null;
+    const works =
+      runs(row.module_status) && row.module_paused_at === null && row.paused_at === null && row.granted;
     return {
       ...row,
       works,
