@@ -92,9 +92,24 @@ type GrantingRecord = Readonly<Record<string, Granting>>;
 
 const NamedEntrySchema = v.object({ title: v.string(), hosts: v.array(v.string()) });
 const OptionsSchema = v.object({
-  optional: v.optional(v.boolean(), false),
-  reason: v.optional(v.string(), ''),
+  optional: v.optional(v.boolean('true or false is expected'), false),
+  reason: v.optional(v.string('a text is expected'), ''),
 });
+const OPTION_KEYS = Object.keys(OptionsSchema.entries);
+
+/** The two words that any wish may have beside its own. @throws HostError BAD_INPUT naming what is expected */
+function optionsOf(
+  where: string,
+  wish: Readonly<Record<string, unknown>>,
+): v.InferOutput<typeof OptionsSchema> {
+  const parsed = v.safeParse(OptionsSchema, { optional: wish['optional'], reason: wish['reason'] });
+  if (parsed.success) return parsed.output;
+  throw badField(`${where}.${v.getDotPath(parsed.issues[0]) ?? ''}`, `${parsed.issues[0].message}.`);
+}
+
+function onlyKeys(where: string, wish: Readonly<Record<string, unknown>>, known: readonly string[]): void {
+  for (const key of Object.keys(wish)) if (!known.includes(key)) throw unknownKey(where, key, known);
+}
 
 /** Finds the known name that `name` most likely meant, for errors that say how to mend them. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
@@ -164,10 +179,7 @@ export function parsePermissions(permissions: unknown, capabilities: GrantingRec
 function parseCapability(name: string, wish: unknown, fields: GrantFields): Ask[] {
   const where = `permissions.${name}`;
   const record = expandShorthand(where, wish, fields);
-  const { optional, reason } = v.parse(OptionsSchema, {
-    optional: record['optional'],
-    reason: record['reason'],
-  });
+  const { optional, reason } = optionsOf(where, record);
   for (const key of Object.keys(record)) {
     if (key === 'optional' || key === 'reason') continue;
     const isNamed = Object.values(fields).some((field) => field.sort === 'named');
@@ -227,8 +239,9 @@ function parseList(base: AskBase, where: string, field: ListField, value: unknow
   const items = value ?? field.fallback ?? [];
   if (!Array.isArray(items)) throw badField(where, 'a list is expected.');
   return items.map((raw: unknown, index) => {
+    if (isRecord(raw)) onlyKeys(`${where}[${index}]`, raw, ['value', ...OPTION_KEYS]);
     const options = isRecord(raw)
-      ? v.parse(OptionsSchema, raw)
+      ? optionsOf(`${where}[${index}]`, raw)
       : { optional: base.optional, reason: base.reason };
     const text = isRecord(raw) ? raw['value'] : raw;
     const item = v.safeParse(field.item, text);
@@ -249,7 +262,9 @@ function parseNamed(base: AskBase, where: string, value: unknown): Ask[] {
     const entry = v.safeParse(NamedEntrySchema, raw);
     if (!entry.success)
       throw badField(`${where}.${name}`, 'an object {"title": "…", "hosts": ["…"]} is expected.');
-    const options = v.parse(OptionsSchema, raw);
+    if (isRecord(raw))
+      onlyKeys(`${where}.${name}`, raw, [...Object.keys(NamedEntrySchema.entries), ...OPTION_KEYS]);
+    const options = optionsOf(`${where}.${name}`, isRecord(raw) ? raw : {});
     return makeAsk(
       { ...base, optional: options.optional || base.optional, reason: options.reason || base.reason },
       name,

@@ -10,6 +10,7 @@ import { settingsReferences } from './host-pattern.ts';
 import { kinds } from './kinds.ts';
 import { Field } from './kinds/module.ts';
 import { LIMITS } from './limits.ts';
+import { refuseUnknownKeys } from './manifest-keys.ts';
 import { checkEventAsks, ManifestEvents, withEventAsks } from './manifest-events.ts';
 import { ManifestSchedule } from './schedule.ts';
 
@@ -63,9 +64,9 @@ const entries = {
   /** Methods that run again and again. */
   schedule: v.optional(v.pipe(v.array(ManifestSchedule), v.maxLength(LIMITS.schedulesPerInstallation)), []),
 } as const;
-const Shape = v.object(entries);
+export const ManifestShape = v.object(entries);
 
-export interface Manifest extends Omit<v.InferOutput<typeof Shape>, 'permissions' | '$schema'> {
+export interface Manifest extends Omit<v.InferOutput<typeof ManifestShape>, 'permissions' | '$schema'> {
   readonly asks: readonly Ask[];
 }
 
@@ -76,9 +77,8 @@ export const CONTRACT_VERSION = '1.0.0';
 export function parseManifest(json: unknown): Manifest {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new HostError('BAD_INPUT', 'module.json: an object is expected.');
-  for (const key of Object.keys(json))
-    if (!Object.hasOwn(entries, key)) throw unknownKey('module.json', key, Object.keys(entries));
-  const parsed = v.safeParse(Shape, json);
+  refuseUnknownKeys(ManifestShape, json, 'module.json');
+  const parsed = v.safeParse(ManifestShape, json);
   if (!parsed.success) {
     const issue = parsed.issues[0];
     throw new HostError('BAD_INPUT', `module.json: ${v.getDotPath(issue) ?? '(root)'}: ${issue.message}.`);

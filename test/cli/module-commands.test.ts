@@ -50,6 +50,10 @@ describe('new', () => {
           type,
           title: 'DNS Zones',
         });
+        expect(contents.manifest).toMatchObject({ $schema: './module.schema.json' });
+        expect(JSON.parse(await readFile(path.join(made, 'module.schema.json'), 'utf8'))).toHaveProperty(
+          'properties.permissions',
+        );
         expect([...contents.source.keys()].sort()).toEqual(expect.arrayContaining(['DNSZones.ts']));
         expect(
           [...contents.source.values(), ...Object.values(contents.views), contents.readme].join('\n'),

@@ -238,6 +238,49 @@ describe('a manifest', () => {
       { ...good, permissions: { http: { hosts: ['{settings.api_url}'] } } },
       /unknown key "api_url"/,
     ],
+    [
+      'an unknown key of a field',
+      { ...good, settings: [{ key: 'a', type: 'text', title: 'A', requird: true }] },
+      /module\.json: settings\[0\]: unknown key "requird"\. Did you mean "required"/,
+    ],
+    [
+      'an unknown key of an option',
+      {
+        ...good,
+        settings: [{ key: 'a', type: 'select', title: 'A', options: [{ value: 'x', titel: 'X' }] }],
+      },
+      /settings\[0\]\.options\[0\]: unknown key "titel"\. Did you mean "title"/,
+    ],
+    [
+      'an unknown key of a schedule',
+      { ...good, permissions: { tasks: true }, schedule: [{ method: 'work', corn: '* * * * *' }] },
+      /schedule\[0\]: unknown key "corn"\. Did you mean "cron"/,
+    ],
+    [
+      'an unknown key of events',
+      { ...good, events: { emit: ['made'] } },
+      /events: unknown key "emit"\. Did you mean "emits"/,
+    ],
+    [
+      'an unknown key of a wish',
+      { ...good, permissions: { http: { hosts: [{ value: 'a.example', resaon: 'x' }] } } },
+      /permissions\.http\.hosts\[0\]: unknown key "resaon"\. Did you mean "reason"/,
+    ],
+    [
+      'an unknown key of a secret',
+      { ...good, permissions: { secrets: { key: { title: 'K', hosts: [], host: [] } } } },
+      /permissions\.secrets\.(?:names\.)?key: unknown key "host"\. Did you mean "hosts"/,
+    ],
+    [
+      'a reason that is no text',
+      { ...good, permissions: { db: { tables: 1, reason: 5 } } },
+      /permissions\.db\.reason: a text is expected/,
+    ],
+    [
+      'a wish that is optional by a word',
+      { ...good, permissions: { http: { hosts: [{ value: 'a.example', optional: 'yes' }] } } },
+      /permissions\.http\.hosts\[0\]\.optional: true or false is expected/,
+    ],
     ['no object', [], /an object is expected/],
   ])('with %s is refused by name', (_what, manifest, message) => {
     expect(() => parseManifest(manifest)).toThrow(message);

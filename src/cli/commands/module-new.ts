@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { nearest } from '../../../sandbox/contract/grant.ts';
 import { parseManifest } from '../../../sandbox/contract/manifest.ts';
+import { MANIFEST_SCHEMA, manifestSchema } from '../manifest-schema.ts';
 import type { Say } from './module-files.ts';
 
 const SCAFFOLD = fileURLToPath(new URL('../scaffold/', import.meta.url));
@@ -68,8 +69,11 @@ async function scaffoldFiles(type: string, name: string): Promise<ScaffoldFile[]
     ...(await filesBelow(own)),
   ]);
   const named = (text: string): string =>
-    text.replaceAll(MODEL.name, name).replaceAll(MODEL.title, titleOf(name));
-  return Promise.all(
+    text
+      .replaceAll(MODEL.name, name)
+      .replaceAll(MODEL.title, titleOf(name))
+      .replace(/"\$schema": "[^"]*"/, `"$schema": "./${MANIFEST_SCHEMA}"`);
+  const made = await Promise.all(
     [...files]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(async ([relative, file]) => ({
@@ -77,6 +81,8 @@ async function scaffoldFiles(type: string, name: string): Promise<ScaffoldFile[]
         text: named(await readFile(file, 'utf8')),
       })),
   );
+  // So that an editor knows module.json's keys, wherever the folder stands; it is not packed.
+  return [...made, { name: MANIFEST_SCHEMA, text: `${JSON.stringify(manifestSchema(), null, 2)}\n` }];
 }
 
 /** @throws HostError CONFLICT for anything but an empty folder or nothing */
