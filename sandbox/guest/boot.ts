@@ -4,6 +4,7 @@
  * level survives, and each has an Env of its own, so that every call and every microsecond belongs to somebody. All else that a module
  * sees is made once for all of them and frozen.
  */
+import type { CapabilityName, OpInput, OpName, OpOutput } from '../contract/capabilities.ts';
 import type { ErrorCode, WireError } from '../contract/envelope.ts';
 import type { InvocationInput, ModuleCall } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
@@ -53,7 +54,9 @@ const outbox = createOutbox({ messages: LIMITS.outboxMessages, bytes: LIMITS.out
 const invocations = new Map<number, Invocation>();
 const globals = createWebGlobals(currentEnv);
 const globalNames = Object.keys(globals);
-const globalValues: readonly unknown[] = Object.values(globals);
+/** What the factory is called with; module and exports are put in for each invocation. */
+const parameters: readonly unknown[] = [require, undefined, undefined, secret, ...Object.values(globals)];
+const MODULE_AT = 1;
 const FIXED_PARAMETERS = ['require', 'module', 'exports', 'secret'] as const;
 
 let factory: Factory | undefined;
@@ -83,8 +86,12 @@ class InvocationEnv implements Env {
     this.context = context;
   }
 
-  call: Env['call'] = (capability, op, input) =>
-    new Promise((resolve, reject) => {
+  call<C extends CapabilityName, O extends OpName<C>>(
+    capability: C,
+    op: O,
+    input: OpInput<C, O>,
+  ): Promise<OpOutput<C, O>> {
+    return new Promise((resolve, reject) => {
       const invocation = this.#invocation;
       const refuse = (code: ErrorCode, message: string): void => reject(capabilityError({ code, message }));
       if (invocation.ended) return refuse('ENDED', 'The invocation has ended.');
@@ -96,17 +103,18 @@ class InvocationEnv implements Env {
       const number = ++invocation.sequence;
       if (!outbox.put(MESSAGE.call, invocation.id, `${number} ${capability}.${op}`, body))
         return refuse('LIMIT', 'Too many calls at once.');
-      invocation.waiting.set(number, { resolve: resolve, reject });
+      invocation.waiting.set(number, { resolve: resolve as Waiting['resolve'], reject });
     });
+  }
 
-  notify: Env['notify'] = (capability, op, input) => {
+  notify<C extends CapabilityName, O extends OpName<C>>(capability: C, op: O, input: OpInput<C, O>): void {
     const invocation = this.#invocation;
     if (invocation.ended) return;
     const path = `${capability}.${op}`;
     const body = stringify(input) ?? 'null';
     if (body.length <= LIMITS.noticeBytes) outbox.put(MESSAGE.notify, invocation.id, path, body);
     else outbox.put(MESSAGE.notify, invocation.id, 'logs.write', tooLong(path, body.length));
-  };
+  }
 
   heapBytes(): Promise<number> {
     const invocation = this.#invocation;
@@ -139,12 +147,53 @@ function tooLong(path: string, characters: number): string {
   return stringify({ level: 'warning', action: `${path}: ${characters} characters are too many to be sent` });
 }
 
-function evaluate(): ModuleExports {
+type Entry = new () => Base;
+
+function evaluate(): ModuleExports & { readonly default: Entry } {
   if (factory === undefined)
     throw new CapabilityError({ code: 'LOAD_FAILED', message: 'no module was defined' });
   const module: { exports: ModuleExports } = { exports: {} };
-  Reflect.apply(factory, undefined, [require, module, module.exports, secret, ...globalValues]);
-  return module.exports;
+  const values = parameters.slice();
+  values[MODULE_AT] = module;
+  values[MODULE_AT + 1] = module.exports;
+  Reflect.apply(factory, undefined, values);
+  const { exports } = module;
+  if (typeof exports.default !== 'function')
+    throw new CapabilityError({
+      code: 'LOAD_FAILED',
+      message: 'the entry file must export its class as default',
+    });
+  return exports as ModuleExports & { readonly default: Entry };
+}
+
+/** The module as one invocation has it. Its instance is made when something is asked of it: a controller alone needs none. */
+class Evaluation {
+  readonly exports = evaluate();
+  readonly hooks: readonly Hook[];
+  #instance: Base | undefined;
+
+  constructor(hooks: readonly Hook[]) {
+    this.hooks = hooks;
+  }
+
+  get instance(): Base {
+    return (this.#instance ??= new this.exports.default());
+  }
+
+  /** A controller sees what the module's getProductData and getServiceData made. */
+  controller(name: string): Base {
+    const controllers = this.exports.controllers ?? {};
+    const Found = Object.hasOwn(controllers, name) ? controllers[name] : undefined;
+    if (typeof Found !== 'function')
+      throw new CapabilityError({ code: 'NO_METHOD', message: `The module has no controller ${name}.` });
+    const controller = new Found();
+    const prepared = this.#instance;
+    if (prepared === undefined) return controller;
+    controller.module_data = prepared.module_data;
+    controller.product_data = prepared.product_data;
+    controller.service_data = prepared.service_data;
+    return controller;
+  }
 }
 
 function require(name: string): unknown {
@@ -161,17 +210,11 @@ async function run(
   hooks: readonly Hook[],
   calls: readonly ModuleCall[],
 ): Promise<unknown[]> {
-  const exports = evaluate();
-  const Entry = exports.default;
-  if (typeof Entry !== 'function')
-    throw new CapabilityError({
-      code: 'LOAD_FAILED',
-      message: 'the entry file must export its class as default',
-    });
-  const instance = new Entry();
-  if (runtime.env.context.instance !== null) await readModuleData(instance, runtime.env.context.config);
+  const evaluation = new Evaluation(hooks);
+  if (runtime.env.context.instance !== null)
+    await readModuleData(evaluation.instance, runtime.env.context.config);
   const results: unknown[] = [];
-  for (const call of calls) results.push(await runCall(runtime, { exports, hooks }, instance, call));
+  for (const call of calls) results.push(await runCall(runtime, evaluation, call));
   return results;
 }
 
@@ -186,21 +229,11 @@ async function readModuleData(instance: Base, settings: Readonly<Record<string, 
   instance.module_data = { ...made };
 }
 
-interface Evaluated {
-  readonly exports: ModuleExports;
-  readonly hooks: readonly Hook[];
-}
-
-async function runCall(
-  runtime: Runtime,
-  { exports, hooks }: Evaluated,
-  instance: Base,
-  call: ModuleCall,
-): Promise<unknown> {
-  if (call.target.on === 'runtime') return runtimeCall({ exports, hooks }, instance, call);
-  if (call.target.on === 'hook') return runHook(hooks[call.target.number], instance, call);
-  const receiver =
-    call.target.on === 'module' ? instance : controllerFor(exports, instance, call.target.controller);
+async function runCall(runtime: Runtime, evaluation: Evaluation, call: ModuleCall): Promise<unknown> {
+  const { target } = call;
+  if (target.on === 'runtime') return runtimeCall(evaluation, call);
+  if (target.on === 'hook') return runHook(evaluation.hooks[target.number], evaluation.instance, call);
+  const receiver = target.on === 'module' ? evaluation.instance : evaluation.controller(target.controller);
   const method: unknown = Reflect.get(receiver, call.method);
   if (typeof method !== 'function')
     throw new CapabilityError({
@@ -233,11 +266,7 @@ async function runHook(hook: Hook | undefined, instance: Base, call: ModuleCall)
 }
 
 /** What the host asks of the runtime rather than of the module's own methods. */
-async function runtimeCall(
-  { exports, hooks }: Evaluated,
-  instance: Base,
-  call: ModuleCall,
-): Promise<unknown> {
+async function runtimeCall({ exports, hooks, instance }: Evaluation, call: ModuleCall): Promise<unknown> {
   if (call.method === 'describe') return { value: describe(exports, instance, hooks) };
   if (call.method === 'settingsPage') return settingsPage(instance);
   const [template, method] = call.args as [string, string | null];
@@ -257,19 +286,6 @@ async function settingsPage(instance: Base): Promise<unknown> {
   const method: unknown = Reflect.get(instance, 'getSettingsPage');
   if (typeof method !== 'function') return toCallResult('', true);
   return toCallResult(await (Reflect.apply(method, instance, [data]) as unknown), true);
-}
-
-/** A controller sees what the module's getProductData and getServiceData made. */
-function controllerFor(exports: ModuleExports, instance: Base, name: string): Base {
-  const controllers = exports.controllers ?? {};
-  const Found = Object.hasOwn(controllers, name) ? controllers[name] : undefined;
-  if (typeof Found !== 'function')
-    throw new CapabilityError({ code: 'NO_METHOD', message: `The module has no controller ${name}.` });
-  const controller = new Found();
-  controller.module_data = instance.module_data;
-  controller.product_data = instance.product_data;
-  controller.service_data = instance.service_data;
-  return controller;
 }
 
 /** What may be said of a thrown value; reading it may itself throw or lie. */

@@ -69,7 +69,10 @@ async function controllersOf(root: string): Promise<string[]> {
   return names.map((name) => name.slice(0, -'.ts'.length));
 }
 
-/** The generated entry: imports everything the host looks for and exports it under the names that the sandbox reads. */
+/**
+ * The generated entry: imports everything the host looks for and hands it over under the names that the sandbox reads. As an assignment,
+ * since it runs anew for each invocation and what esbuild makes of `export` defines a getter for each name and copies them.
+ */
 function registrySource(entryName: string, controllers: readonly string[], hasHooks: boolean): string {
   return [
     `import Entry from './${entryName}.ts';`,
@@ -77,7 +80,7 @@ function registrySource(entryName: string, controllers: readonly string[], hasHo
     // For what it does at its top level: on(…).
     ...(hasHooks ? [`import './${HOOKS}';`] : []),
     `const controllers = { ${controllers.join(', ')} };`,
-    'export { Entry as default, controllers };',
+    'module.exports = { default: Entry, controllers };',
   ].join('\n');
 }
 
