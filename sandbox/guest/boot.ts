@@ -103,7 +103,7 @@ class InvocationEnv implements Env {
       const number = ++invocation.sequence;
       if (!outbox.put(MESSAGE.call, invocation.id, `${number} ${capability}.${op}`, body))
         return refuse('LIMIT', 'Too many calls at once.');
-      invocation.waiting.set(number, { resolve: resolve as Waiting['resolve'], reject });
+      invocation.waiting.set(number, { resolve, reject });
     });
   }
 
