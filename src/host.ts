@@ -12,6 +12,7 @@ import { addKinds } from '../sandbox/contract/kinds.ts';
 import type { Kind } from '../sandbox/contract/op.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
+import { resealTwoFactor } from './auth/two-factor.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
 import { onlyWantedServices } from './billing/cancellation.ts';
 import { createRefundCallbacks, onlyOpenRefunds } from './billing/gateway-refunds.ts';
@@ -248,7 +249,12 @@ async function compose(
   // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.
   await Promise.race([resume(), sleep(FLOW_PATIENCE_MS, undefined, { ref: false })]);
   const resuming = startLoop('flows', FLOW_RESUME_MS, resume, log);
-  const rotating = startLoop('keys', KEYS_MS, createRotation({ db, keyring, vault, log }), log);
+  const rotating = startLoop(
+    'keys',
+    KEYS_MS,
+    createRotation({ db, keyring, vault, also: [() => resealTwoFactor(db, keyring)], log }),
+    log,
+  );
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {

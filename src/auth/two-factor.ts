@@ -46,6 +46,39 @@ function newRecoveryCode(): string {
 
 const recoveryHash = (code: string): string => sha256(`recovery ${code.replace(/\D/g, '')}`).toString('hex');
 
+/** Seals again what is under an older master key; what none of the present ones opens stays as it is. @returns how many */
+export async function resealTwoFactor(db: Kysely<Tables>, keyring: Keyring): Promise<number> {
+  const rows = await db
+    .selectFrom('accounts')
+    .select(['id', 'totp_secret'])
+    .where('totp_secret', 'is not', null)
+    .execute();
+  let count = 0;
+  for (const { id, totp_secret: sealed } of rows) {
+    if (sealed === null || keyring.isCurrent(sealed)) continue;
+    const secret = openedOrNone(keyring, id, sealed);
+    if (secret === undefined) continue;
+    // Only if it is still what was read: one set up meanwhile is under the current key already.
+    const result = await db
+      .updateTable('accounts')
+      .set({ totp_secret: keyring.seal('session', context(id), secret) })
+      .where('id', '=', id)
+      .where('totp_secret', '=', sealed)
+      .executeTakeFirst();
+    count += Number(result.numUpdatedRows);
+  }
+  return count;
+}
+
+function openedOrNone(keyring: Keyring, accountId: string, sealed: Uint8Array): Buffer | undefined {
+  try {
+    return keyring.open('session', context(accountId), sealed);
+  } catch (error) {
+    if (error instanceof HostError && error.code === 'BAD_INPUT') return undefined;
+    throw error;
+  }
+}
+
 export function createTwoFactor(db: Kysely<Tables>, keyring: Keyring, now: () => number): TwoFactor {
   const wrong = failureLimit({
     failures: AUTH_LIMITS.codesPerAccount,

@@ -5,7 +5,7 @@
  */
 import type { Grant, OpArgument } from '../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import { handlePattern } from '../secrets/handle.ts';
+import { handlePattern } from '../../sandbox/contract/secret-handle.ts';
 import type { OpenSecrets, Vault } from '../secrets/vault.ts';
 import type { Broker, Scope } from './broker.ts';
 import { resolveBySystem } from './http/addresses.ts';

@@ -10,8 +10,9 @@ import type { Grant, OpArgument, OpOutput } from '../../sandbox/contract/capabil
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { refusal } from '../../sandbox/contract/grant.ts';
 import { parseHostPattern } from '../../sandbox/contract/host-pattern.ts';
+import { handlePattern } from '../../sandbox/contract/secret-handle.ts';
 import { allowsMailServer, type MailServer } from '../../sandbox/contract/mail-server.ts';
-import { handlePattern, handlesIn } from '../secrets/handle.ts';
+import { handlesIn } from '../secrets/handle.ts';
 import type { OpenSecrets, Vault } from '../secrets/vault.ts';
 import type { Broker, Scope } from './broker.ts';
 import { checkedAddresses, resolveBySystem, type Resolve } from './http/addresses.ts';

@@ -44,8 +44,18 @@ function masterKey(bytes: Uint8Array): MasterKey {
       'BAD_INPUT',
       `A master key has ${MASTER_KEY_BYTES} bytes, this one has ${bytes.length}.`,
     );
+  return { id: masterKeyId(bytes), bytes };
+}
+
+/** What blobs call the master key that they are under. */
+export function masterKeyId(bytes: Uint8Array): Buffer {
   const id = createHash('sha256').update('bulkhead key id\0').update(bytes).digest();
-  return { id: id.subarray(0, KEY_ID_BYTES), bytes };
+  return id.subarray(0, KEY_ID_BYTES);
+}
+
+/** How each blob under a master key begins. */
+export function blobHead(keyId: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([VERSION]), keyId]);
 }
 
 function firstOf(keys: readonly MasterKey[]): MasterKey {
@@ -105,7 +115,7 @@ export function createKeyring(
       const cipher = createCipheriv(ALGORITHM, derive(current, info), nonce);
       cipher.setAAD(Buffer.from(info));
       const body = Buffer.concat([cipher.update(plain), cipher.final()]);
-      return Buffer.concat([Buffer.from([VERSION]), current.id, nonce, body, cipher.getAuthTag()]);
+      return Buffer.concat([blobHead(current.id), nonce, body, cipher.getAuthTag()]);
     },
 
     open(purpose, context, sealed) {

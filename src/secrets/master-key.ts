@@ -8,8 +8,10 @@ import { chown, link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/pr
 import { dirname, join } from 'node:path';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import { createKeyring, MASTER_KEY_BYTES } from './keyring.ts';
+import { whileLocked } from './key-file-lock.ts';
+import { createKeyring, MASTER_KEY_BYTES, masterKeyId } from './keyring.ts';
 import type { Keyring } from './keyring.ts';
+import type { KeyNeed } from './needed-keys.ts';
 
 const VARIABLE = 'BULKHEAD_MASTER_KEY';
 const FILE = 'master.key';
@@ -59,27 +61,75 @@ function keysNow(path: string): Buffer[] | undefined {
  * @throws HostError CONFLICT if the key comes from the environment, NOT_FOUND before the first start
  */
 export async function addMasterKey(source: MasterKeySource): Promise<{ path: string; keys: number }> {
-  const made = randomBytes(MASTER_KEY_BYTES).toString('base64');
+  const path = await keyFileOf(
+    source,
+    `Put a new one in front of it, with a comma between, and restart the processes one after the other. ${HOW}`,
+  );
+  return whileLocked(path, async (held) => {
+    const older = await keysIn(path);
+    await held();
+    await replaceKeyFile(path, [randomBytes(MASTER_KEY_BYTES), ...older]);
+    return { path, keys: older.length + 1 };
+  });
+}
+
+/** So long after a key was added, each host that runs has taken it over: nothing is sealed with an older one any more. */
+const SETTLED_MS = 60_000;
+
+/**
+ * Takes out of the file every key but the first that nothing needs.
+ * @param needs what is under a key, by its id
+ * @returns how many were taken out, and what keeps the others
+ * @throws HostError CONFLICT if the key comes from the environment, or one was added just now; NOT_FOUND
+ */
+export async function retireMasterKeys(
+  source: MasterKeySource,
+  needs: (keyId: Buffer) => Promise<readonly KeyNeed[]>,
+): Promise<{ path: string; retired: number; kept: readonly (readonly KeyNeed[])[] }> {
+  const path = await keyFileOf(
+    source,
+    'Retire the older ones there yourself, once nothing is under them any more.',
+  );
+  return whileLocked(path, async (held) => {
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs < SETTLED_MS)
+      throw new HostError(
+        'CONFLICT',
+        `${path} was changed within the last ${SETTLED_MS / 1_000} seconds; hosts that run must take the new key over first. Try again in a minute.`,
+      );
+    const [first, ...older] = await keysIn(path);
+    const looked = [];
+    for (const key of older) looked.push({ key, needed: await needs(masterKeyId(key)) });
+    const kept = looked.filter(({ needed }) => needed.length > 0);
+    if (first !== undefined && kept.length < older.length) {
+      await held();
+      await replaceKeyFile(path, [first, ...kept.map(({ key }) => key)]);
+    }
+    return { path, retired: older.length - kept.length, kept: kept.map(({ needed }) => needed) };
+  });
+}
+
+/** @throws HostError CONFLICT if there is no file because the key comes from the environment, NOT_FOUND before the first start */
+async function keyFileOf(source: MasterKeySource, instead: string): Promise<string> {
   const given = source.env[VARIABLE];
   if (given !== undefined && given !== '')
-    throw new HostError(
-      'CONFLICT',
-      `The master key comes from ${VARIABLE}. Put a new one in front of it, with a comma between, and restart the processes one after the other. ${HOW}`,
-    );
+    throw new HostError('CONFLICT', `The master key comes from ${VARIABLE}. ${instead}`);
   const path = join(source.dataDir, FILE);
-  const text = await readKeyFile(path);
-  if (text === undefined)
+  if ((await readKeyFile(path)) === undefined)
     throw new HostError(
       'NOT_FOUND',
       `There is no ${path}; the first start makes it. Give --data if it lies elsewhere.`,
     );
-  const older = parseMasterKeys(text, path).map((key) => key.toString('base64'));
-  await replaceKeyFile(path, `${[made, ...older].join('\n')}\n`);
-  return { path, keys: older.length + 1 };
+  return path;
+}
+
+async function keysIn(path: string): Promise<Buffer[]> {
+  return parseMasterKeys((await readKeyFile(path)) ?? '', path);
 }
 
 /** Written whole beside it and renamed: there is no moment without a key, and a crash leaves the old file. */
-async function replaceKeyFile(path: string, text: string): Promise<void> {
+async function replaceKeyFile(path: string, keys: readonly Buffer[]): Promise<void> {
+  const text = keys.map((key) => `${key.toString('base64')}\n`).join('');
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {

@@ -12,6 +12,8 @@ export interface RotationDeps {
   readonly db: Kysely<Tables>;
   readonly keyring: Keyring;
   readonly vault: Vault;
+  /** Seal again what other parts keep; how many each did. */
+  readonly also: readonly (() => Promise<number>)[];
   readonly log: (level: 'info', message: string) => void;
 }
 
@@ -39,7 +41,8 @@ export function createRotation(deps: RotationDeps): () => Promise<void> {
     due = deps.keyring.refresh() || due;
     if (!due) return;
     const identity = await resealIdentity(deps);
-    const secrets = await deps.vault.rotate();
+    let secrets = await deps.vault.rotate();
+    for (const reseal of deps.also) secrets += await reseal();
     due = false;
     if (identity || secrets > 0)
       deps.log('info', `A new master key is in use; ${secrets} secrets were sealed again.`);

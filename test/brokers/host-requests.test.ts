@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import { createHostRequests } from '../../src/brokers/host-requests.ts';
@@ -35,6 +36,10 @@ describe('hosts that a module asks for', () => {
       .execute();
     const requests = createHostRequests(database().db);
     const scope = testScope({ installationId });
+    // Every connection of the pool stands before they start together.
+    await Promise.all(
+      Array.from({ length: 20 }, async () => sql`select pg_sleep(0.1)`.execute(database().db)),
+    );
     const results = await Promise.allSettled(
       Array.from({ length: 50 }, (_, n) => requests.ask(scope, 'net', `at-once-${n}.example`)),
     );

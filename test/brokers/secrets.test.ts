@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { sql } from 'kysely';
 import * as v from 'valibot';
 import { capabilities } from '../../sandbox/contract/capabilities.ts';
 import { createCryptBroker } from '../../src/brokers/crypt.ts';
@@ -34,6 +35,8 @@ describe('the number of an installation’s secrets', () => {
     const [full] = await twoInstallations(host().db);
     const kept = vault();
     for (let n = 0; n < 97; n++) await kept.put(full, `before_${n}`, 'some value or other');
+    // Every connection of the pool stands before they start together.
+    await Promise.all(Array.from({ length: 20 }, async () => sql`select pg_sleep(0.1)`.execute(host().db)));
     const results = await Promise.allSettled(
       Array.from({ length: 50 }, (_, n) => kept.put(full, `at_once_${n}`, 'some value or other')),
     );

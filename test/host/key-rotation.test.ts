@@ -1,16 +1,23 @@
 /** Key rotation without downtime: `bulkhead keys rotate` while two hosts run on one database, with secrets and encrypted texts in use. */
 import { execFile } from 'node:child_process';
-import { stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { parseMasterKeys } from '../../src/secrets/master-key.ts';
+import { temporaryFolder } from '../support/embedded.ts';
+import { formatEndpoint } from '../../src/database/endpoint.ts';
 import { openGround, seedTenant, startHost } from '../support/host.ts';
 import { Tenant } from '../support/tenant.ts';
+import { appCode } from '../support/totp.ts';
 import { until } from '../support/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const run = promisify(execFile);
+
+const MASTER_KEY = fileURLToPath(new URL('../../src/secrets/master-key.ts', import.meta.url));
 
 const MEMBERS = `
   async createJob() { return { status: 'success' }; }
@@ -91,4 +98,114 @@ it('is refused where the key comes from the environment, and before there is one
     'comes from BULKHEAD_MASTER_KEY',
   );
   expect(await rotate('/nonexistent', {})).toContain('There is no /nonexistent/master.key');
+});
+
+/** The keys in a data folder's file, as text. */
+async function keysOf(dataDir: string): Promise<string[]> {
+  const path = join(dataDir, 'master.key');
+  return parseMasterKeys(await readFile(path, 'utf8'), path).map((key) => key.toString('base64'));
+}
+
+async function keyFolder(path: string): Promise<string> {
+  const key = randomBytes(32).toString('base64');
+  await writeFile(join(path, 'master.key'), `${key}\n`, { mode: 0o600 });
+  return key;
+}
+
+it('loses no key when several processes add one at once', async () => {
+  using folder = temporaryFolder();
+  const first = await keyFolder(folder.path);
+  const script = `
+    import { addMasterKey } from ${JSON.stringify(MASTER_KEY)};
+    for (let n = 0; n < 20; n++) await addMasterKey({ dataDir: ${JSON.stringify(folder.path)}, env: {} });`;
+  const adding = () => run(process.execPath, ['--input-type=module', '-e', script], { env: {} });
+  await Promise.all([adding(), adding(), adding()]);
+  const keys = await keysOf(folder.path);
+  expect(new Set(keys).size).toBe(61);
+  expect(keys.at(-1)).toBe(first);
+  expect(await readdir(folder.path)).toEqual(['master.key']);
+});
+
+it('goes on where a process died while it changed the keys', async () => {
+  using folder = temporaryFolder();
+  await keyFolder(folder.path);
+  const { stdout } = await run(process.execPath, ['-e', 'console.log(process.pid)'], { env: {} });
+  await writeFile(join(folder.path, 'master.key.lock'), `${stdout.trim()} left\n`);
+  await run(process.execPath, [MAIN, 'keys', 'rotate', '--data', folder.path], { env: {} });
+  expect(await keysOf(folder.path)).toHaveLength(2);
+  expect(await readdir(folder.path)).toEqual(['master.key']);
+});
+
+it('retires an older key when nothing needs it any more, and says what does until then', async () => {
+  await using ground = await openGround();
+  await using host = await startHost(ground);
+  const tenant = await seedTenant(host.bulkhead);
+  await host.publish({
+    name: 'Notes',
+    type: 'Plugin',
+    members: `
+      async activate() {
+        await this.db.schema.createTable('notes').ifNotExists()
+          .addColumn('id', 'integer', (c) => c.primaryKey()).addColumn('body', 'jsonb').execute();
+        return 'success';
+      }
+      async add(id) {
+        const body = JSON.stringify({ sealed: await this.crypt.encryptString('a note') });
+        await this.db.insertInto('notes').values({ id, body }).execute();
+      }
+      async again(id) {
+        const { body } = await this.db.selectFrom('notes').selectAll().where('id', '=', id).executeTakeFirst();
+        const text = await this.crypt.decryptString(body.sealed);
+        await this.db.updateTable('notes').set({ body: JSON.stringify({ sealed: await this.crypt.encryptString(text) }) }).execute();
+        return text;
+      }`,
+    manifest: { permissions: { db: { tables: 2 } } },
+  });
+  await tenant.installed('Notes');
+  await tenant.call('Notes', 'add', 1);
+  const { twoFactor } = host.bulkhead.panel.auth;
+  const setup = twoFactor?.begin(tenant.adminId, 'Panel', 'a@b.example');
+  if (twoFactor === undefined || setup === undefined) throw new Error('there is no second factor');
+  const now = Date.now();
+  await twoFactor.confirm(tenant.adminId, setup.sealed, appCode(setup.key, now));
+
+  const keys = (name: string): Promise<string> =>
+    run(process.execPath, [MAIN, 'keys', name, '--data', ground.dataDir], {
+      env: {
+        DATABASE_URL: formatEndpoint(ground.host.endpoint),
+        MODULES_DATABASE_URL: formatEndpoint(ground.modules.endpoint),
+      },
+    }).then(
+      ({ stdout }) => stdout,
+      (error: { stdout: string; stderr: string }) => error.stdout + error.stderr,
+    );
+  const settled = () => utimes(join(ground.dataDir, 'master.key'), new Date(0), new Date(0));
+  await keys('rotate');
+  expect(await keys('retire')).toContain('within the last 60 seconds');
+  await settled();
+  const old = (await keysOf(ground.dataDir)).at(-1);
+  const secretOf = async () =>
+    (
+      await host.bulkhead.panel.db
+        .selectFrom('accounts')
+        .select('totp_secret')
+        .where('id', '=', tenant.adminId)
+        .executeTakeFirstOrThrow()
+    ).totp_secret ?? new Uint8Array();
+  const before = keyOf(await secretOf());
+  await until('the app’s key to be under the new one', async () => keyOf(await secretOf()) !== before);
+  const refused = await keys('retire');
+  expect(refused).toContain('0 older taken out, 1 kept');
+  expect(refused).toContain(`still needed: Plugin/Notes of ${tenant.slug}, table notes, column body (1)`);
+  expect(await keysOf(ground.dataDir)).toContain(old);
+
+  expect(await tenant.call('Notes', 'again', 1)).toBe('a note');
+  expect(await keys('retire')).toContain('1 older taken out, 0 kept');
+  expect(await keysOf(ground.dataDir)).not.toContain(old);
+  await using restarted = await startHost(ground);
+  const after = await Tenant.find(restarted.bulkhead, tenant.slug);
+  expect(await after.call('Notes', 'again', 1)).toBe('a note');
+  const code = appCode(setup.key, Math.max(now + 30_000, Date.now()));
+  expect(await restarted.bulkhead.panel.auth.twoFactor?.check(tenant.adminId, code)).toBe(true);
+  expect([...host.faults, ...restarted.faults]).toEqual([]);
 });

@@ -1,9 +1,9 @@
 /** What an account has beside its password, walked as a person would: language, second step, forgotten password, registering. */
 import { describe, expect, test } from 'vitest';
-import { totpCode, totpStep } from '../../src/auth/totp.ts';
 import { until } from '../support/until.ts';
 import { usePanel } from './support/panel.ts';
 import { PASSWORD } from './support/seed.ts';
+import { appCode } from '../support/totp.ts';
 
 const panel = usePanel();
 const CLIENT = '/t/acme';
@@ -77,13 +77,7 @@ describe('the language', () => {
 });
 
 describe('the second step', () => {
-  const codeOf = (key: string): string => {
-    const bits = Array.from(key.replace(/ /g, ''))
-      .map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'))
-      .join('');
-    const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-    return totpCode(bytes, totpStep(panel().deps.now()));
-  };
+  const codeOf = (key: string): string => appCode(key, panel().deps.now());
 
   test('asks for a code that works once, or for a recovery code that works once', async () => {
     const email = await fresh('two');

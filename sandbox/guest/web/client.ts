@@ -1,4 +1,5 @@
 /** `http.client`: what Guzzle was in the guide, with seconds, `json` bodies, and HttpError from status 400 up. */
+import { HANDLE_AT_START } from '../../contract/secret-handle.ts';
 import type { Env } from '../env.ts';
 import { HttpError, TimeoutError } from '../errors.ts';
 import type { BaseAbortSignal } from './abort.ts';
@@ -80,7 +81,7 @@ function joinURL(base: string | undefined, path: string): string {
     base === undefined ||
     base === '' ||
     /^[a-z][a-z0-9+.-]*:\/\//i.test(path) ||
-    /^bhs_[0-9a-f]{40}/.test(path)
+    HANDLE_AT_START.test(path)
   )
     return path;
   return path === '' ? base : `${base.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`;

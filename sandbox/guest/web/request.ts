@@ -1,4 +1,5 @@
 /** The WHATWG Request over a whole body. */
+import { HANDLE_AT_START } from '../../contract/secret-handle.ts';
 import type { BaseAbortSignal } from './abort.ts';
 import { Body } from './body.ts';
 import type { BodyInit } from './body.ts';
@@ -17,8 +18,6 @@ export interface RequestInit {
 
 const BODILESS: readonly string[] = ['GET', 'HEAD'];
 const NORMALIZED: readonly string[] = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT'];
-/** A URL kept as a secret is a handle here; the host puts the value in (src/secrets/handle.ts). */
-const SECRET_URL = /^bhs_[0-9a-f]{40}/;
 
 function methodOf(name: string): string {
   const upper = name.toUpperCase();
@@ -27,7 +26,8 @@ function methodOf(name: string): string {
 
 function urlOf(input: string | URL): string {
   const text = String(input);
-  return SECRET_URL.test(text) ? text : new URL(text).href;
+  // A URL kept as a secret is a handle here; the host puts the value in.
+  return HANDLE_AT_START.test(text) ? text : new URL(text).href;
 }
 
 export class Request extends Body {

@@ -6,7 +6,8 @@
 import type { Grant } from '../../../sandbox/contract/capabilities.ts';
 import { isRowName } from '../../../sandbox/contract/capabilities/secrets.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
-import { handlePattern, handlesIn } from '../../secrets/handle.ts';
+import { handlePattern } from '../../../sandbox/contract/secret-handle.ts';
+import { handlesIn } from '../../secrets/handle.ts';
 import type { Secret } from '../../secrets/vault.ts';
 import { headerOf } from './headers.ts';
 import type { HeaderList } from './headers.ts';
