@@ -1,22 +1,15 @@
 /**
  * `npm run bench`: measures what the program exists for beside what its users would pick instead, and says for each line of its
- * targets whether it is met. `-- --only requests,jobs`, `--quick`, `--minutes 30` (long run), `--profile`, `--json file`, `--write`
+ * targets whether it is met. `-- --only requests,jobs`, `--quick`, `--minutes 30` (long run), `--profile` (that alone), `--json file`, `--write`
  * (puts the table into docs/performance.md).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { cold } from './cases/cold.ts';
-import { jobs } from './cases/jobs.ts';
-import { long } from './cases/long.ts';
-import { ops } from './cases/ops.ts';
-import { requests } from './cases/requests.ts';
-import type { Case } from './lib/case.ts';
 import { machine } from './lib/machine.ts';
 import { type Row, toMarkdown, toText, verdict } from './lib/report.ts';
 
-const CASES: readonly Case[] = [requests, cold, ops, jobs, long];
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const DOC = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 const BEGIN = '<!-- figures: written by npm run bench -- --write -->';
@@ -29,6 +22,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '2' },
     json: { type: 'string', default: 'bench.json' },
     write: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
   },
 });
 
@@ -66,10 +60,11 @@ function writeDocument(rows: readonly Row[]): void {
   writeFileSync(DOC, text.slice(0, begin) + document(rows) + text.slice(end + END.length));
 }
 
-const only = values.only?.split(',');
-const chosen = CASES.filter(({ name }) => only === undefined || only.includes(name));
-if (chosen.length === 0) throw new Error(`There is ${CASES.map(({ name }) => name).join(', ')}.`);
 installPeers();
+const { CASES, profile } = await import('./cases/all.ts');
+const only = values.only?.split(',');
+const chosen = values.profile ? [profile] : CASES.filter(({ name }) => only?.includes(name) ?? true);
+if (chosen.length === 0) throw new Error(`There is ${CASES.map(({ name }) => name).join(', ')}.`);
 const rows: Row[] = [];
 for (const { title, run } of chosen) {
   say(title);

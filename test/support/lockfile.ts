@@ -1,6 +1,7 @@
 /**
- * package-lock.json must name every optional platform package, or `npm ci` refuses the whole install. A registry that lacks some of them
- * makes npm leave them out without a word. Run as a program (`node test/support/lockfile.ts`) it adds what is missing.
+ * A lock file (the project's, the bench's) must name every optional platform package, or `npm ci` refuses the whole install. A registry
+ * that lacks some of them makes npm leave them out without a word. Run as a program (`node test/support/lockfile.ts`) it adds what is
+ * missing.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -20,16 +21,23 @@ interface Lock {
   packages: Record<string, Package>;
 }
 
-const PATH = fileURLToPath(new URL('../../package-lock.json', import.meta.url));
+/** By the folder they are of, from the project's root. */
+export const LOCKS = ['.', 'test/bench'] as const;
+export type LockFolder = (typeof LOCKS)[number];
 const LIBC: Readonly<Record<string, string>> = {
   musl: 'musl',
+  glibc: 'glibc',
   gnu: 'glibc',
   gnueabihf: 'glibc',
   musleabihf: 'musl',
 };
 
-export function readLock(): Lock {
-  return JSON.parse(readFileSync(PATH, 'utf8')) as Lock;
+function pathOf(folder: LockFolder): string {
+  return fileURLToPath(new URL(`../../${folder}/package-lock.json`, import.meta.url));
+}
+
+export function readLock(folder: LockFolder): Lock {
+  return JSON.parse(readFileSync(pathOf(folder), 'utf8')) as Lock;
 }
 
 export interface Missing {
@@ -46,9 +54,15 @@ export function missingOptional({ packages }: Lock): Missing[] {
   );
 }
 
+/** Names that some packages have for what npm calls otherwise. */
+const SAME: Readonly<Record<string, string>> = { windows: 'win32', '64': 'x64' };
+
 /** What the name says of the platform: '@scope/binding-linux-x64-musl'. */
 function entryOf({ name, version, wantedBy }: Missing): Package {
-  const [os = '', cpu = '', abi = ''] = (name.split('/')[1] ?? '').replace('binding-', '').split('-');
+  const [os = '', cpu = '', abi = ''] = (name.split('/')[1] ?? '')
+    .replace(/^(?:binding|workerd)-/, '')
+    .split('-')
+    .map((part) => SAME[part] ?? part);
   const libc = LIBC[abi];
   return {
     version,
@@ -62,13 +76,13 @@ function entryOf({ name, version, wantedBy }: Missing): Package {
   };
 }
 
-function complete(): void {
-  const lock = readLock();
+function complete(folder: LockFolder): void {
+  const lock = readLock(folder);
   const missing = missingOptional(lock);
   for (const entry of missing) lock.packages[`node_modules/${entry.name}`] = entryOf(entry);
   lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)));
-  writeFileSync(PATH, `${JSON.stringify(lock, null, 2)}\n`);
-  process.stdout.write(`${missing.length} platform packages added\n`);
+  writeFileSync(pathOf(folder), `${JSON.stringify(lock, null, 2)}\n`);
+  process.stdout.write(`${folder}: ${missing.length} platform packages added\n`);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) complete();
+if (process.argv[1] === fileURLToPath(import.meta.url)) for (const folder of LOCKS) complete(folder);
