@@ -73,6 +73,7 @@ export const LIMITS = Object.freeze({
   declaredFields: 200,
   /** Options of one select field. */
   fieldOptions: 1_000,
+  optionCharacters: 200,
 
   timersPerInvocation: 100,
   timerMs: 600_000,

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { ServiceAction } from '../../sandbox/contract/kinds/product.ts';
 import { judgeAction, readSaved, valueOf, type Saved } from '../catalog/answers.ts';
+import { withOptions } from '../catalog/field-options.ts';
 import { checkFields } from '../catalog/fields.ts';
 import type { Installations } from '../catalog/installations.ts';
 import { InvocationFailed, type Invoker } from '../catalog/invoke.ts';
@@ -100,7 +101,9 @@ async function orderForm(deps: BillingDeps, productId: string): Promise<FormView
   const values = Object.fromEntries(
     Object.entries(data.success ? data.output : {}).filter(([key]) => shown.has(key)),
   );
-  return { fields: version.declaration.service_fields, values, secretsSet: [] };
+  const at = { installationId: product.installationId, productId };
+  const fields = await withOptions(deps.invoker, at, version.declaration.service_fields, {});
+  return { fields, values, secretsSet: [] };
 }
 
 /** Checks an order's data: the typed fields, then saveServiceData, then getServiceData with its defaults. */
@@ -110,7 +113,9 @@ async function checkOrder(
   input: Readonly<Record<string, unknown>>,
 ): Promise<Saved> {
   const { version } = await deps.installations.get(product.installationId);
-  const checked = checkFields(version.declaration.service_fields, input);
+  const at = { installationId: product.installationId, productId: product.id };
+  const fields = await withOptions(deps.invoker, at, version.declaration.service_fields, {});
+  const checked = checkFields(fields, input);
   if (Object.keys(checked.errors).length > 0) return { ok: false, errors: checked.errors };
   const data = { ...checked.values, ...checked.secrets };
   const call = async (method: string, argument: unknown) => {

@@ -17,6 +17,7 @@ import type { Flows } from '../flows/executor.ts';
 import { syncSchedules } from '../schedules/store.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { Catalog, FormResult, FormView, StoreEntry, StorePage } from '../web/deps.ts';
+import { withOptions } from './field-options.ts';
 import { checkFields } from './fields.ts';
 import { consentLines, consentOf, missingMandatory, readUses } from './consent.ts';
 import type { Installation, Installations } from './installations.ts';
@@ -383,7 +384,7 @@ async function settings(deps: CatalogDeps, installationId: string): Promise<Form
   ]);
   const fields = ownFields(installation.version);
   return {
-    fields,
+    fields: await withOptions(deps.invoker, { installationId }, fields, installation.settings),
     values: { ...installation.version.manifest.config, ...installation.settings },
     secretsSet: Object.keys(secrets),
   };
@@ -394,7 +395,10 @@ async function saveSettings(
   input: Parameters<Catalog['saveSettings']>[0],
 ): Promise<FormResult> {
   const installation = await deps.installations.get(input.installationId);
-  const { values, secrets, errors } = checkFields(ownFields(installation.version), input.values);
+  const { installationId } = input;
+  const declared = ownFields(installation.version);
+  const fields = await withOptions(deps.invoker, { installationId }, declared, installation.settings);
+  const { values, secrets, errors } = checkFields(fields, input.values);
   if (Object.keys(errors).length > 0) return { ok: false, errors };
   // All of a form or nothing: half of it would be settings that nobody chose.
   await deps.db.transaction().execute(async (trx) => {

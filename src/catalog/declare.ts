@@ -94,6 +94,7 @@ export async function readDeclaration(
   checkRequired(declaration, kind);
   checkHooks(declaration.hooks, manifest.events);
   checkSchedule(declaration, manifest);
+  checkFieldMethods(declaration, manifest);
   checkRoutes(declaration);
   return { ...declaration, warnings: [...checkTabs(declaration, contents), ...checkJobs(declaration)] };
 }
@@ -204,6 +205,16 @@ function checkSchedule(declaration: Declaration, manifest: Manifest): void {
     if (cron !== undefined && !everComes(cron))
       throw problem(`module.json: schedule: "${cron}" (${method}) is no time that ever comes.`);
   }
+}
+
+/** Where a field's choices come from must be there, and be no method that only the host calls. */
+function checkFieldMethods(declaration: Declaration, manifest: Manifest): void {
+  const fields = [...manifest.settings, ...declaration.product_fields, ...declaration.service_fields];
+  for (const { key, options_from: method } of fields)
+    if (method !== undefined && (!declaration.methods.includes(method) || isHostCalled(method)))
+      throw problem(
+        `Field "${key}": options_from: "${method}" is not a method of ${manifest.name} that may give its choices.`,
+      );
 }
 
 function checkRoutes(declaration: Declaration): void {

@@ -4,7 +4,10 @@
  */
 import type { Field } from '../../sandbox/contract/kinds/module.ts';
 import { SECRET_MIN_CHARACTERS } from '../secrets/redactor.ts';
+import type { DrawnField } from '../web/deps.ts';
 import type { FormErrors } from './answers.ts';
+
+const CHOICES_TOLD = 20;
 
 export interface CheckedFields {
   readonly values: Record<string, unknown>;
@@ -15,7 +18,7 @@ export interface CheckedFields {
 
 /** Checks a form's values. Unknown keys are dropped; an empty secret means "leave as it is". */
 export function checkFields(
-  fields: readonly Field[],
+  fields: readonly DrawnField[],
   input: Readonly<Record<string, unknown>>,
 ): CheckedFields {
   const values: Record<string, unknown> = {};
@@ -41,7 +44,7 @@ export function checkFields(
 
 type Checked = { readonly value: unknown } | { readonly error: string };
 
-function checkField(field: Field, raw: unknown): Checked {
+function checkField(field: DrawnField, raw: unknown): Checked {
   if (field.type === 'switch')
     return { value: raw === true || raw === 'on' || raw === '1' || raw === 'true' };
   if (raw === undefined || raw === null || raw === '')
@@ -82,15 +85,21 @@ function checkText(field: Field, value: string): Checked {
     : { value };
 }
 
-function checkOption(field: Field, value: string): Checked {
+/** Of as many choices as anyone reads; a module may have loaded a thousand. */
+function wrongChoice(field: DrawnField): Checked {
+  if (field.unloaded === true) return { error: 'Its choices could not be loaded; try again later.' };
   const known = (field.options ?? []).map((option) => option.value);
-  return known.includes(value) ? { value } : { error: `One of ${known.join(', ')} is expected.` };
+  const told = known.length > CHOICES_TOLD ? [...known.slice(0, CHOICES_TOLD), '…'] : known;
+  return { error: `One of ${told.join(', ')} is expected.` };
 }
 
-function checkOptions(field: Field, raw: readonly unknown[]): Checked {
+function checkOption(field: DrawnField, value: string): Checked {
+  const known = (field.options ?? []).map((option) => option.value);
+  return known.includes(value) ? { value } : wrongChoice(field);
+}
+
+function checkOptions(field: DrawnField, raw: readonly unknown[]): Checked {
   const values = raw.map(String);
   const known = new Set((field.options ?? []).map((option) => option.value));
-  return values.every((value) => known.has(value))
-    ? { value: values }
-    : { error: `Choose among ${[...known].join(', ')}.` };
+  return values.every((value) => known.has(value)) ? { value: values } : wrongChoice(field);
 }

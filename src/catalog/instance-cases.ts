@@ -10,14 +10,17 @@ import { storable } from '../database/storable.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { FormResult, InstanceCases, InstanceForm } from '../web/deps.ts';
+import { withOptions } from './field-options.ts';
 import { checkFields } from './fields.ts';
 import type { Installations } from './installations.ts';
+import type { Invoker } from './invoke.ts';
 import type { Version } from './versions.ts';
 
 export interface InstanceDeps {
   readonly db: Kysely<Tables>;
   readonly installations: Installations;
   readonly vault: Vault;
+  readonly invoker: Invoker;
   readonly hookUrl: (hookId: string) => string;
 }
 
@@ -146,7 +149,12 @@ async function form(deps: InstanceDeps, instanceId: string): Promise<InstanceFor
   const handles = await deps.vault.handles({ installationId, instanceId });
   const takesDeliveries = ['apiWebhookPost', 'apiWebhookGet'].some((method) => version.methods.has(method));
   return {
-    fields: version.manifest.settings,
+    fields: await withOptions(
+      deps.invoker,
+      { installationId, instanceId },
+      version.manifest.settings,
+      instance.settings,
+    ),
     values: { ...version.manifest.config, ...instance.settings },
     secretsSet: Object.keys(handles),
     webhookUrl: takesDeliveries ? deps.hookUrl(instance.hookId) : null,
@@ -157,7 +165,9 @@ async function form(deps: InstanceDeps, instanceId: string): Promise<InstanceFor
 async function save(deps: InstanceDeps, input: Parameters<InstanceCases['save']>[0]): Promise<FormResult> {
   const instance = await deps.installations.instance(input.instanceId);
   const { version } = await deps.installations.get(instance.installationId);
-  const { values, secrets, errors } = checkFields(version.manifest.settings, input.values);
+  const at = { installationId: instance.installationId, instanceId: instance.id };
+  const fields = await withOptions(deps.invoker, at, version.manifest.settings, instance.settings);
+  const { values, secrets, errors } = checkFields(fields, input.values);
   // Nothing is stored of a form that has a mistake.
   if (Object.keys(errors).length > 0) return { ok: false, errors };
   const owner = { installationId: instance.installationId, instanceId: instance.id };

@@ -7,6 +7,7 @@ import { storable } from '../database/storable.ts';
 import type { Catalog, FormResult, ProductForm } from '../web/deps.ts';
 import { readSaved, valueOf, type Saved } from './answers.ts';
 import type { CatalogDeps } from './catalog.ts';
+import { withOptions } from './field-options.ts';
 import { checkFields } from './fields.ts';
 
 const Json = v.record(v.string(), v.unknown());
@@ -54,17 +55,25 @@ async function productForm(
     calls: [onModule('getProductData', stored)],
   });
   const values = v.safeParse(Json, valueOf(results[0]));
-  return { kind: 'fields', fields, values: values.success ? values.output : stored, secretsSet: [] };
+  return {
+    kind: 'fields',
+    fields: await withOptions(deps.invoker, { installationId }, fields, stored),
+    values: values.success ? values.output : stored,
+    secretsSet: [],
+  };
 }
 
 /** Checks by the fields first, then by the module: it has the last word, and its data is what is stored. */
 async function checkData(
   deps: CatalogDeps,
   installationId: string,
+  productId: string | null,
   input: Readonly<Record<string, unknown>>,
 ): Promise<Saved> {
   const { version } = await deps.installations.get(installationId);
-  const fields = version.declaration.product_fields;
+  const stored = await storedData(deps, installationId, productId);
+  const declared = version.declaration.product_fields;
+  const fields = await withOptions(deps.invoker, { installationId }, declared, stored);
   const checked = checkFields(fields, input);
   if (Object.keys(checked.errors).length > 0) return { ok: false, errors: checked.errors };
   const data = fields.length === 0 ? input : checked.values;
@@ -84,7 +93,7 @@ async function saveProduct(
   const own: Record<string, string[]> = {};
   if (input.name.trim() === '') own['name'] = ['A name is expected.'];
   if (input.prices.length === 0) own['prices'] = ['At least one price is expected.'];
-  const saved = await checkData(deps, input.installationId, input.data);
+  const saved = await checkData(deps, input.installationId, input.productId, input.data);
   if (!saved.ok)
     return {
       ok: false,

@@ -88,8 +88,11 @@ export type FormResult<T extends object = object> =
   | { readonly ok: false; readonly errors: FormErrors; readonly message?: string };
 
 /** What a form is drawn from: typed fields with their present values. Secret fields never carry a value, only whether one is set. */
+/** A field as it is drawn: with the choices its module gave, or `unloaded` where it could give none. */
+export type DrawnField = Field & { readonly unloaded?: true };
+
 export interface FormView {
-  readonly fields: readonly Field[];
+  readonly fields: readonly DrawnField[];
   readonly values: Readonly<Record<string, unknown>>;
   /** Keys of secret fields that hold a value. */
   readonly secretsSet: readonly string[];

@@ -21,7 +21,7 @@ import { ClientArea } from './services/ClientArea.ts';
 import { CloudAPIClient } from './services/CloudAPIClient.ts';
 import { cloudInit } from './services/cloud-init.ts';
 import { PRODUCT_FIELDS, SERVICE_FIELDS } from './services/fields.ts';
-import { DEFAULT_IMAGE, isImageActive, seedImages } from './services/images.ts';
+import { activeImages, DEFAULT_IMAGE, isImageActive, seedImages } from './services/images.ts';
 import { ProductRules, ServiceRules } from './services/rules.ts';
 import { createTables } from './services/schema.ts';
 import { Servers } from './services/servers.ts';
@@ -114,6 +114,11 @@ export default class VPSHosting extends Product<Tables> {
 
   override serviceFields(): Field[] {
     return SERVICE_FIELDS;
+  }
+
+  /** The choices of the order's image field. */
+  async imageOptions(): Promise<{ value: string; title: string }[]> {
+    return activeImages(this.db);
   }
 
   override getServiceData(data: Data = {}): Data {

@@ -75,8 +75,11 @@ export type Permission = v.InferOutput<typeof Permission>;
 export type SidebarEntry = v.InferOutput<typeof SidebarEntry>;
 export type Route = v.InferOutput<typeof Route>;
 
+export const Option = v.object({ value: v.string(), title: v.string() });
+export type Option = v.InferOutput<typeof Option>;
+
 /** A typed field: it draws the form, checks the input and documents itself. */
-export const Field = v.object({
+const FieldShape = v.object({
   key: v.pipe(
     v.string(),
     v.regex(/^[a-z][a-z0-9_]{0,39}$/, 'a lower-case name of letters, digits and _ is expected'),
@@ -86,13 +89,23 @@ export const Field = v.object({
   help: Note,
   required: v.optional(v.boolean(), false),
   default: v.optional(v.unknown()),
-  options: v.optional(
-    v.pipe(v.array(v.object({ value: v.string(), title: v.string() })), v.maxLength(LIMITS.fieldOptions)),
+  options: v.optional(v.pipe(v.array(Option), v.maxLength(LIMITS.fieldOptions))),
+  /** A method of the module that gives the options when the form is drawn: a list of texts, or of {value, title}. */
+  options_from: v.optional(
+    v.pipe(v.string(), v.regex(/^[A-Za-z][A-Za-z0-9_]{0,63}$/, 'the name of a method is expected')),
   ),
   min: v.optional(v.number()),
   max: v.optional(v.number()),
   placeholder: v.optional(v.string()),
 });
+export const Field = v.pipe(
+  FieldShape,
+  v.check(
+    ({ type, options, options_from: from }) =>
+      from === undefined || (options === undefined && (type === 'select' || type === 'multi-select')),
+    'options_from is for select and multi-select, in place of options',
+  ),
+);
 export type Field = v.InferOutput<typeof Field>;
 
 const NoArgs = v.tuple([]);

@@ -1,6 +1,6 @@
 /** The typed fields from which the host draws the product's and the order's form. Limits are those of rules.ts. */
 import type { Field } from 'bulkhead';
-import { DEFAULT_IMAGE, DEFAULT_IMAGES } from './images.ts';
+import { DEFAULT_IMAGE } from './images.ts';
 import { LOCATIONS } from './rules.ts';
 
 const text = { help: '', required: true } as const;
@@ -36,7 +36,7 @@ export const SERVICE_FIELDS: Field[] = [
     type: 'select',
     title: 'Operating system',
     default: DEFAULT_IMAGE,
-    options: DEFAULT_IMAGES.map(({ image_id, name }) => ({ value: image_id, title: name })),
+    options_from: 'imageOptions',
   },
   {
     key: 'ssh_keys',

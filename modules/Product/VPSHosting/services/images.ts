@@ -31,6 +31,16 @@ export async function seedImages(db: Kysely<Tables>): Promise<void> {
     .execute();
 }
 
+/** What clients may choose now, for the order's form. */
+export async function activeImages(db: Kysely<Tables>): Promise<{ value: string; title: string }[]> {
+  return db
+    .selectFrom('vps_images')
+    .select(['image_id as value', 'name as title'])
+    .where('active', '=', true)
+    .orderBy('id')
+    .execute();
+}
+
 /** True if clients may choose the image now. */
 export async function isImageActive(db: Kysely<Tables>, imageId: string): Promise<boolean> {
   const row = await db
