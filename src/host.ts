@@ -12,6 +12,7 @@ import { addKinds } from '../sandbox/contract/kinds.ts';
 import type { Kind } from '../sandbox/contract/op.ts';
 import { createSandbox, type Sandbox } from '../sandbox/supervisor/sandbox.ts';
 import { createAuth, type Auth } from './auth/auth.ts';
+import { tidyAccounts } from './auth/tidy.ts';
 import { resealTwoFactor } from './auth/two-factor.ts';
 import { createServiceCallbacks } from './billing/callbacks.ts';
 import { onlyWantedServices } from './billing/cancellation.ts';
@@ -135,6 +136,8 @@ export interface Bulkhead {
 const FLOW_RESUME_MS = 10_000;
 /** A master key that was added is looked for this often. */
 const KEYS_MS = 5_000;
+/** Ended sessions and the like are looked for this often. */
+const TIDY_MS = 10 * 60_000;
 /** A start waits so long for those that it found. */
 const FLOW_PATIENCE_MS = 5_000;
 
@@ -228,10 +231,11 @@ async function compose(
     ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     onFault: (error) => log('error', 'a flow failed', error),
   });
+  const auth = options.auth?.(db) ?? createAuth(db, Date.now, keyring);
   const panel = createPanel({
     options,
     databases,
-    auth: options.auth?.(db) ?? createAuth(db, Date.now, keyring),
+    auth,
     sandbox,
     invoker,
     installations,
@@ -249,6 +253,12 @@ async function compose(
   // What was left half done is mostly done in a moment; but a start does not wait for a module that hangs.
   await Promise.race([resume(), sleep(FLOW_PATIENCE_MS, undefined, { ref: false })]);
   const resuming = startLoop('flows', FLOW_RESUME_MS, resume, log);
+  const tidying = startLoop(
+    'accounts',
+    TIDY_MS,
+    () => tidyAccounts({ db, sessions: auth.sessions, now: Date.now }),
+    log,
+  );
   const rotating = startLoop(
     'keys',
     KEYS_MS,
@@ -264,6 +274,7 @@ async function compose(
     await flowsRest;
     await resuming.stop();
     await rotating.stop();
+    await tidying.stop();
     await recorder.close();
     await installations.close();
     await pools.close();

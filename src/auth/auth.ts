@@ -12,10 +12,10 @@ import { createAccountLinks, type AccountLinks } from './links.ts';
 import { createOperatorLinks, type OperatorLinks } from './operator-link.ts';
 import { AUTH_LIMITS } from './limits.ts';
 import { verifyPassword } from './password.ts';
-import { failureLimit } from './rate-limit.ts';
 import { createSessions, type Sessions, type SignedIn } from './sessions.ts';
 import { tellOfUser } from './user-events.ts';
 import { createSignIn, openSession, type SignIn, type SignInResult } from './sign-in.ts';
+import { countTries } from './tries.ts';
 import { createTwoFactor, type TwoFactor } from './two-factor.ts';
 
 /** Asked instead of our cookies and sign-in pages, where an embedder's own app signs people in (external.ts). */
@@ -64,11 +64,7 @@ export function createAuth(db: Kysely<Tables>, now: () => number, keyring?: Keyr
   const links = createAccountLinks(db, now);
   const twoFactor = keyring === undefined ? undefined : createTwoFactor(db, keyring, now);
   // Whoever found an open session must not guess on, nor keep all other people's sign-ins waiting with hashes.
-  const checks = failureLimit({
-    failures: AUTH_LIMITS.passwordChecksPerAccount,
-    windowMs: AUTH_LIMITS.failureWindowMs,
-    entries: AUTH_LIMITS.failureEntries,
-  });
+  const checks = countTries(db, { of: 'own password', tries: AUTH_LIMITS.passwordChecksPerAccount });
   return {
     sessions,
     signIn: createSignIn(db, { sessions, links }, now),
@@ -93,9 +89,8 @@ export function createAuth(db: Kysely<Tables>, now: () => number, keyring?: Keyr
       await sessions.revokeAll(accountId, keepSessionId);
     },
     async passwordIs(accountId, password) {
-      if (checks.waitMs(accountId, now()) > 0)
+      if ((await checks.take(accountId, now())).waitMs > 0)
         throw new HostError('LIMIT', 'Your password was asked for too often; try again in some minutes.');
-      checks.fail(accountId, now());
       const row = await db
         .selectFrom('accounts')
         .select('password_hash')

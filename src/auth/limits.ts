@@ -44,6 +44,8 @@ export const AUTH_LIMITS = Object.freeze({
   resetsPerSender: 20,
   /** Accounts that one sender may register within failureWindowMs. */
   registrationsPerSender: 5,
+  /** Wrong tokens of the store from one sender, within failureWindowMs. */
+  uploadTokensPerSender: 10,
 
   operatorLinkMs: 24 * 60 * 60_000,
 });

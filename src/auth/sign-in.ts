@@ -10,8 +10,8 @@ import { AUTH_LIMITS } from './limits.ts';
 import { senderKey } from './addresses.ts';
 import type { AccountLinks } from './links.ts';
 import { hashPassword, needsRehash, verifyPassword } from './password.ts';
-import { failureLimit } from './rate-limit.ts';
 import type { Sessions } from './sessions.ts';
+import { countTries } from './tries.ts';
 import { tellOfRefusal, tellOfSignIn } from './user-events.ts';
 
 export interface SignInRequest {
@@ -44,20 +44,21 @@ export function createSignIn(
   now: () => number,
   limits: SignInLimits = AUTH_LIMITS,
 ): SignIn {
-  const window = { windowMs: AUTH_LIMITS.failureWindowMs, entries: AUTH_LIMITS.failureEntries };
-  const byAccount = failureLimit({ ...window, failures: limits.failuresPerAccount });
-  const byAddress = failureLimit({ ...window, failures: limits.failuresPerAddress });
+  const byAccount = countTries(db, { of: 'sign-in to', tries: limits.failuresPerAccount });
+  const byAddress = countTries(db, { of: 'sign-in from', tries: limits.failuresPerAddress });
 
   return async (request) => {
     const email = request.email.trim().toLowerCase().slice(0, 254);
     const accountKey = `${request.kind}|${request.tenantId ?? ''}|${email}`;
     const time = now();
     const sender = senderKey(request.address);
-    const waitMs = Math.max(byAccount.waitMs(accountKey, time), byAddress.waitMs(sender, time));
-    if (waitMs > 0) return { ok: false, reason: 'too_many', waitMs };
-    // Counted before the work and forgiven after it: parallel guesses must not all pass the check above.
-    byAccount.fail(accountKey, time);
-    byAddress.fail(sender, time);
+    const ofAccount = await byAccount.take(accountKey, time);
+    if (ofAccount.waitMs > 0) return { ok: false, reason: 'too_many', waitMs: ofAccount.waitMs };
+    const ofSender = await byAddress.take(sender, time);
+    if (ofSender.waitMs > 0) {
+      await ofAccount.forgive();
+      return { ok: false, reason: 'too_many', waitMs: ofSender.waitMs };
+    }
 
     const account = await findAccount(db, request.kind, request.tenantId, email);
     const right = await verifyPassword(request.password, account?.password_hash);
@@ -66,8 +67,8 @@ export function createSignIn(
       return { ok: false, reason: 'refused' };
     }
 
-    byAccount.clear(accountKey);
-    byAddress.forgive(sender, time);
+    await byAccount.clear(accountKey);
+    await ofSender.forgive();
     if (needsRehash(account.password_hash)) await rehash(db, account.id, request.password);
     if (account.totp_secret !== null)
       return {

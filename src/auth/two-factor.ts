@@ -8,8 +8,8 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Keyring } from '../secrets/keyring.ts';
 import { AUTH_LIMITS } from './limits.ts';
-import { failureLimit } from './rate-limit.ts';
 import { sha256 } from './tokens.ts';
+import { countTries } from './tries.ts';
 import { base32, matchTotp, newTotpSecret, totpAddress } from './totp.ts';
 
 export interface TwoFactorSetup {
@@ -80,11 +80,7 @@ function openedOrNone(keyring: Keyring, accountId: string, sealed: Uint8Array): 
 }
 
 export function createTwoFactor(db: Kysely<Tables>, keyring: Keyring, now: () => number): TwoFactor {
-  const wrong = failureLimit({
-    failures: AUTH_LIMITS.codesPerAccount,
-    windowMs: AUTH_LIMITS.failureWindowMs,
-    entries: AUTH_LIMITS.failureEntries,
-  });
+  const tries = countTries(db, { of: 'code of', tries: AUTH_LIMITS.codesPerAccount });
 
   const row = (accountId: string) =>
     db
@@ -147,11 +143,10 @@ export function createTwoFactor(db: Kysely<Tables>, keyring: Keyring, now: () =>
     },
 
     async check(accountId, code) {
-      if (wrong.waitMs(accountId, now()) > 0)
+      if ((await tries.take(accountId, now())).waitMs > 0)
         throw new HostError('LIMIT', 'Too many wrong codes; try again in some minutes.');
-      wrong.fail(accountId, now());
       const right = await use(code);
-      if (right) wrong.clear(accountId);
+      if (right) await tries.clear(accountId);
       return right;
 
       async function use(given: string): Promise<boolean> {

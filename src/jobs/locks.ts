@@ -12,4 +12,6 @@ export const LOCKS = Object.freeze({
   secrets: 1_148_222,
   /** The same for hosts that an installation asks for. */
   hostRequests: 1_148_223,
+  /** Held for a transaction by whoever counts a try to sign in. */
+  tries: 1_148_224,
 });

@@ -8,7 +8,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import { senderKey } from '../auth/addresses.ts';
 import { AUTH_LIMITS } from '../auth/limits.ts';
 import { passwordFault } from '../auth/password.ts';
-import { failureLimit } from '../auth/rate-limit.ts';
+import { countTries } from '../auth/tries.ts';
 import { writeSessionCookie } from './cookies.ts';
 import type { RootEnv } from './env.ts';
 import { checkForm } from './forms.ts';
@@ -73,9 +73,8 @@ function codePages<E extends RootEnv>(app: Hono<E>, panel: Panel, areaOf: AreaOf
 
 function forgotPages<E extends RootEnv>(app: Hono<E>, panel: Panel, areaOf: AreaOf<E>): void {
   const { db, auth, now } = panel.deps;
-  const window = { windowMs: AUTH_LIMITS.failureWindowMs, entries: AUTH_LIMITS.failureEntries };
-  const byEmail = failureLimit({ ...window, failures: AUTH_LIMITS.resetsPerEmail });
-  const bySender = failureLimit({ ...window, failures: AUTH_LIMITS.resetsPerSender });
+  const byEmail = countTries(db, { of: 'link to', tries: AUTH_LIMITS.resetsPerEmail });
+  const bySender = countTries(db, { of: 'link from', tries: AUTH_LIMITS.resetsPerSender });
   const page = (c: Context<E>, sent: boolean) => {
     const area = areaOf(c);
     const data = {
@@ -114,12 +113,10 @@ function forgotPages<E extends RootEnv>(app: Hono<E>, panel: Panel, areaOf: Area
     const area = areaOf(c);
     const form = await checkForm(c, ForgotForm);
     const sender = senderKey(c.get('address'));
-    if (bySender.waitMs(sender, now()) > 0)
+    if ((await bySender.take(sender, now())).waitMs > 0)
       throw new HostError('LIMIT', 'Too many links were asked for; try again in some minutes.');
-    bySender.fail(sender, now());
     const key = form.ok ? `${area.kind}|${area.tenantId ?? ''}|${form.value.email}` : '';
-    if (form.ok && panel.deps.mail !== undefined && byEmail.waitMs(key, now()) === 0) {
-      byEmail.fail(key, now());
+    if (form.ok && panel.deps.mail !== undefined && (await byEmail.take(key, now())).waitMs === 0) {
       // Not waited for: how long it takes would tell whether there is such an account.
       void sendLink(area, form.value.email, c).catch((error: unknown) =>
         panel.deps.reportError(error, { id: c.get('requestId'), method: 'POST', path: '/forgot' }),

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createAuth, type Auth } from '../../src/auth/auth.ts';
 import { createSignIn } from '../../src/auth/sign-in.ts';
 import { AUTH_LIMITS } from '../../src/auth/limits.ts';
+import { countTries, sweepTries } from '../../src/auth/tries.ts';
 import { useTestDatabase } from '../support/database.ts';
 
 const PASSWORD = 'correct horse battery';
@@ -136,9 +137,52 @@ describe('signIn', () => {
       const signIn = strict();
       for (let i = 0; i <= PER_ADDRESS; i++)
         expect(
-          await signIn({ ...from, tenantId: tenants[0], email: 'often@x.test', password: PASSWORD }),
+          await signIn({
+            ...from,
+            address: '10.9.9.8',
+            tenantId: tenants[0],
+            email: 'often@x.test',
+            password: PASSWORD,
+          }),
         ).toMatchObject({ ok: true });
     });
+  });
+});
+
+describe('tries', () => {
+  const limit = (tries: number) => countTries(database().db, { of: 'test', tries });
+
+  test('of one key are counted one after the other, those of another apart', async () => {
+    const some = await Promise.all(Array.from({ length: 30 }, () => limit(5).take('one', nowMs)));
+    expect(some.filter(({ waitMs }) => waitMs === 0)).toHaveLength(5);
+    expect(await limit(5).take('two', nowMs)).toMatchObject({ waitMs: 0 });
+    expect(await countTries(database().db, { of: 'other', tries: 5 }).take('one', nowMs)).toMatchObject({
+      waitMs: 0,
+    });
+  });
+
+  test('say how long to wait, and count again once forgiven, cleared or old', async () => {
+    const kept = limit(2);
+    await kept.take('waits', nowMs);
+    const second = await kept.take('waits', nowMs + 1_000);
+    const later = nowMs + 60_000;
+    expect((await kept.take('waits', later)).waitMs).toBe(AUTH_LIMITS.failureWindowMs - 60_000);
+    await second.forgive();
+    expect((await kept.take('waits', later)).waitMs).toBe(0);
+    await kept.clear('waits');
+    expect((await kept.take('waits', later)).waitMs).toBe(0);
+  });
+
+  test('are swept once they count no more', async () => {
+    await limit(2).take('swept', nowMs);
+    await sweepTries(database().db, nowMs + 2 * AUTH_LIMITS.failureWindowMs);
+    expect(await database().db.selectFrom('failures').select('id').execute()).toEqual([]);
+  });
+
+  test('keep no address that can be read', async () => {
+    await limit(2).take('someone@x.test', nowMs);
+    const rows = await database().db.selectFrom('failures').selectAll().execute();
+    expect(JSON.stringify(rows)).not.toContain('someone');
   });
 });
 

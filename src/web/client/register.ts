@@ -5,7 +5,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { Email, PersonName } from '../../auth/accounts.ts';
 import { senderKey } from '../../auth/addresses.ts';
 import { AUTH_LIMITS } from '../../auth/limits.ts';
-import { failureLimit } from '../../auth/rate-limit.ts';
+import { countTries } from '../../auth/tries.ts';
 import { writeSessionCookie } from '../cookies.ts';
 import type { FormErrors } from '../deps.ts';
 import type { TenantEnv } from '../env.ts';
@@ -25,12 +25,8 @@ export async function mayRegister(panel: Panel, tenantId: string): Promise<boole
 }
 
 export function registerPages(app: Hono<TenantEnv>, panel: Panel): void {
-  const { auth, now } = panel.deps;
-  const bySender = failureLimit({
-    failures: AUTH_LIMITS.registrationsPerSender,
-    windowMs: AUTH_LIMITS.failureWindowMs,
-    entries: AUTH_LIMITS.failureEntries,
-  });
+  const { auth, now, db } = panel.deps;
+  const bySender = countTries(db, { of: 'registration from', tries: AUTH_LIMITS.registrationsPerSender });
   const page = (c: Context<TenantEnv>, errors: FormErrors = {}, values: RawForm = {}) => {
     const data = {
       title: c.get('t')('layout.register'),
@@ -60,9 +56,8 @@ export function registerPages(app: Hono<TenantEnv>, panel: Panel): void {
     if (!form.ok) return page(c, form.errors, form.values);
     const { name, email, password } = form.value;
     const sender = senderKey(c.get('address'));
-    if (bySender.waitMs(sender, now()) > 0)
+    if ((await bySender.take(sender, now())).waitMs > 0)
       throw new HostError('LIMIT', 'Too many accounts were made from your address; try again later.');
-    bySender.fail(sender, now());
     try {
       const tenantId = c.get('tenant').id;
       const { id } = await auth.createAccount({ kind: 'client', tenantId, name, email, password });

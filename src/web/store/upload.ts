@@ -5,33 +5,32 @@
 import type { Hono } from 'hono';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { senderKey } from '../../auth/addresses.ts';
-import { failureLimit } from '../../auth/rate-limit.ts';
+import { AUTH_LIMITS } from '../../auth/limits.ts';
 import { sameText } from '../../auth/tokens.ts';
+import { countTries } from '../../auth/tries.ts';
 import type { RootEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
 import type { Panel } from '../panel.ts';
 
 export const UPLOAD_PATH = '/store/packages';
 
-const GUESSES = { failures: 10, windowMs: 10 * 60_000, entries: 10_000 } as const;
-
 export function packageUpload(app: Hono<RootEnv>, panel: Panel): void {
-  const { uploadToken, packages, now } = panel.deps;
+  const { uploadToken, packages, now, db } = panel.deps;
   if (uploadToken === undefined) return;
-  const wrong = failureLimit(GUESSES);
+  const guesses = countTries(db, { of: 'upload token from', tries: AUTH_LIMITS.uploadTokensPerSender });
   app.post(UPLOAD_PATH, async (c) => {
     const sender = senderKey(c.get('address'));
     try {
-      if (wrong.waitMs(sender, now()) > 0)
-        throw new HostError('LIMIT', 'Too many wrong tokens; try again later.');
+      const guess = await guesses.take(sender, now());
+      if (guess.waitMs > 0) throw new HostError('LIMIT', 'Too many wrong tokens; try again later.');
       const given = /^Bearer (\S+)$/.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
       if (!sameText(given, uploadToken)) {
-        wrong.fail(sender, now());
         return c.json(
           { error: { code: 'NOT_GRANTED', message: 'This is not the store’s upload token.' } },
           401,
         );
       }
+      await guess.forgive();
       const { versionId } = await packages.upload({
         bytes: new Uint8Array(await c.req.arrayBuffer()),
         accountId: null,
