@@ -11,7 +11,7 @@ const Names = v.array(v.pipe(v.string(), v.maxLength(100)));
 export const Declaration = v.object({
   /** Methods of the module's class, inherited ones included. */
   methods: Names,
-  /** Those the class defines itself. */
+  /** Those the class defines itself, or one of its author's own that it extends. */
   own_methods: Names,
   /** Controller class → its methods. */
   controllers: v.record(v.string(), Names),

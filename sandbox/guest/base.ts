@@ -554,7 +554,24 @@ export abstract class Product<Tables = Record<string, Record<string, unknown>>> 
     return this.queueAction('change_package');
   }
 
-  /** What the five above do: provision status 'processing', then the action's job (contract A09). */
+  // After the job the host itself sets status and dates; one of these is called only where a module has its own.
+  createCallback(result: unknown, _taskUuid: string): Maybe<unknown> {
+    return result;
+  }
+  suspendCallback(result: unknown, _taskUuid: string): Maybe<unknown> {
+    return result;
+  }
+  unsuspendCallback(result: unknown, _taskUuid: string): Maybe<unknown> {
+    return result;
+  }
+  terminationCallback(result: unknown, _taskUuid: string): Maybe<unknown> {
+    return result;
+  }
+  change_packageCallback(result: unknown, _taskUuid: string): Maybe<unknown> {
+    return result;
+  }
+
+  /** What create() and its like do: provision status 'processing', then the action's job (contract A09). */
   protected async queueAction(action: ServiceAction): Promise<ActionAnswer> {
     await this.service.setProvisionStatus('processing');
     await this.tasks.add({

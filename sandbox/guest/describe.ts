@@ -1,16 +1,21 @@
 /** What a module's code says of itself when asked in the throw-away sandbox: the names that requests and tasks may use later. */
-import type { Base } from './base.ts';
+import { type Base, Controller, Module, Notification, Payment, Plugin, Product } from './base.ts';
 import type { ModuleExports } from './boot.ts';
 import type { Hook } from './hooks.ts';
+
+/** Where what an author wrote ends: classes of the author's own between these and the module's count as the module's. */
+const GIVEN: ReadonlySet<object> = new Set(
+  [Module, Product, Plugin, Payment, Notification, Controller].map(({ prototype }) => prototype),
+);
 
 function methodNames(start: object, own: boolean): string[] {
   const names = new Set<string>();
   let prototype = Object.getPrototypeOf(start) as object | null;
   while (prototype !== null && prototype !== Object.prototype) {
+    if (own && GIVEN.has(prototype)) break;
     for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
       if (typeof descriptor.value === 'function' && name !== 'constructor') names.add(name);
     }
-    if (own) break;
     prototype = Object.getPrototypeOf(prototype) as object | null;
   }
   return [...names].sort();

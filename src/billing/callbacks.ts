@@ -45,7 +45,7 @@ export function createServiceCallbacks(deps: CallbackDeps): OnFinished {
 async function callModule(deps: CallbackDeps, task: Task, action: ServiceAction): Promise<void> {
   const { version } = await deps.installations.get(task.installationId);
   const method = `${action}Callback`;
-  if (!version.methods.has(method)) return;
+  if (!version.declaration.own_methods.includes(method)) return;
   try {
     await deps.invoker.invoke({
       installationId: task.installationId,

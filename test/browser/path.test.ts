@@ -86,6 +86,10 @@ test('makes a product; what the module refuses stands at its field, and what was
   await openNewProduct(page, 'VPS S');
   expect(await page.isVisible('[name="price:weekly"]')).toBe(false);
   await page.fill('#f_cpu_cores', '99');
+  await page.click('main button >> text=Save');
+  expect(await page.locator('#f_cpu_cores:invalid').count()).toBe(1);
+  // The browser checks by the same declaration; what comes past it is checked by the host.
+  await page.$$eval('main form', (forms) => forms.forEach((form) => form.setAttribute('novalidate', '')));
   const answer = page.waitForResponse((response) => response.request().method() === 'POST');
   await page.click('main button >> text=Save');
   expect((await answer).status()).toBe(422);
