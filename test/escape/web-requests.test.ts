@@ -1,6 +1,8 @@
 /** A visitor without an account, and one who is signed in, against the panel's own request handling: floods, odd texts, places to be led to. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { WEB_LIMITS } from '../../src/web/limits.ts';
 import { PASSWORD, useTestHost } from '../support/host.ts';
+import { until } from '../support/until.ts';
 import { SITE, useSite, type Got } from './web-site.ts';
 
 const host = useTestHost();
@@ -183,6 +185,26 @@ describe('a session', () => {
     const head = { cookie: admin.cookie };
     for (let count = 0; count < 12; count++)
       expect((await site().send({ method: 'HEAD', path, headers: head })).status).toBe(200);
+  });
+});
+
+describe('a person who opens page after page', () => {
+  it('holds so many live streams and no more, and may open another when one has ended', async () => {
+    const { a } = host();
+    const admin = await adminOf('a');
+    const path = `/t/${a.slug}/admin/services/${await makeService()}/events`;
+    const opened = [];
+    for (let count = 0; count < WEB_LIMITS.liveStreamsPerAccount; count++)
+      opened.push(await site().open(path, admin.cookie));
+    expect(opened.map(({ status }) => status)).toEqual(opened.map(() => 200));
+    const beyond = await site().open(path, admin.cookie);
+    expect(beyond.status).toBe(429);
+    for (const stream of [...opened, beyond]) stream.close();
+    await until('an ended stream to make room', async () => {
+      const again = await site().open(path, admin.cookie);
+      again.close();
+      return again.status === 200;
+    });
   });
 });
 

@@ -29,6 +29,8 @@ export interface Site {
   /** Errors the panel reported as nobody's fault but its own. */
   readonly reported: unknown[];
   send(sent: Sent): Promise<Got>;
+  /** An answer whose body may go on for ever. */
+  open(path: string, cookie: string): Promise<{ readonly status: number; close(): void }>;
   signIn(area: 'admin' | 'client' | 'operator', slug: string, email: string, host?: string): Promise<Person>;
 }
 
@@ -69,6 +71,19 @@ function send(port: number, sent: Sent): Promise<Got> {
   });
 }
 
+function open(port: number, path: string, cookie: string): ReturnType<Site['open']> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { host: '127.0.0.1', port, path, headers: { host: SITE, cookie }, agent: false },
+      (answer) => {
+        answer.on('error', () => undefined).resume();
+        resolve({ status: answer.statusCode ?? 0, close: () => void outgoing.destroy() });
+      },
+    );
+    outgoing.on('error', reject).end();
+  });
+}
+
 async function pour(outgoing: ReturnType<typeof request>, body: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const part of body) {
     if (outgoing.destroyed) return;
@@ -99,6 +114,7 @@ export function useSite(host: () => UsedHost): () => Site {
   const site: Site = {
     reported,
     send: (sent) => send(port, sent),
+    open: (path, cookie) => open(port, path, cookie),
     async signIn(area, slug, email, name = SITE) {
       const tenant = name === SITE ? `/t/${slug}` : '';
       const home = { operator: '/operator', admin: `${tenant}/admin`, client: tenant }[area];

@@ -1,5 +1,5 @@
 /** Guards of money: what keeps it from being booked twice, given back twice, billed too early, or seen by another. */
-import type { Guard } from './guards.ts';
+import type { Guard } from './guard.ts';
 
 const PAYMENTS = 'test/billing/payments.test.ts';
 const LEDGER = 'test/billing/ledger.test.ts';
@@ -8,7 +8,8 @@ const PAGES = 'test/web/billing.test.ts';
 
 export const billingGuards: readonly Guard[] = [
   {
-    name: 'billing: a transaction of a gateway is booked once',
+    name: 'a transaction of a gateway is booked once',
+    threats: ['money-once', 'webhook-replay'],
     file: 'migrations/0004_billing.sql',
     text: 'create unique index payments_once on payments (instance_id, transaction_id)',
     instead: 'create index payments_once on payments (instance_id, transaction_id)',
@@ -16,7 +17,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'told for two invoices at once',
   },
   {
-    name: 'billing: payments of one invoice wait for each other',
+    name: 'payments of one invoice wait for each other',
+    threats: ['money-once'],
     file: 'src/billing/invoices.ts',
     text: '    .forNoKeyUpdate()\n',
     instead: '',
@@ -24,7 +26,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'of a part, one of many at once',
   },
   {
-    name: 'billing: an invoice is its tenant’s',
+    name: 'an invoice is its tenant’s',
+    threats: ['money-once'],
     file: 'src/billing/invoices.ts',
     text: "    .where('tenant_id', '=', tenantId)\n    .forNoKeyUpdate()",
     instead: '    .forNoKeyUpdate()',
@@ -32,7 +35,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'for another tenant’s invoice',
   },
   {
-    name: 'billing: a payment is in the invoice’s currency',
+    name: 'a payment is in the invoice’s currency',
+    threats: ['money-once'],
     file: 'src/billing/payments.ts',
     text: 'if (booking.currency !== invoice.currency)',
     instead: 'if (booking.currency === "")',
@@ -40,7 +44,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'in another currency',
   },
   {
-    name: 'billing: no more is given back than was paid',
+    name: 'no more is given back than was paid',
+    threats: ['money-once'],
     file: 'src/billing/refunds.ts',
     text: ' || amountMinor > left',
     instead: '',
@@ -48,7 +53,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'in parts ends with a refunded invoice',
   },
   {
-    name: 'billing: credit does not fall below nothing',
+    name: 'credit does not fall below nothing',
+    threats: ['money-once'],
     file: 'src/billing/credit.ts',
     text: 'if (after < 0) throw',
     instead: 'if (after < -1e12) throw',
@@ -56,7 +62,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'cannot be spent twice at once',
   },
   {
-    name: 'billing: one process at a time acts on a service',
+    name: 'one process at a time acts on a service',
+    threats: ['money-once'],
     file: 'src/billing/duties.ts',
     text: 'if (!(await claim(db, serviceId, action))) continue;',
     instead: 'void claim;',
@@ -64,7 +71,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'is created when it is paid, once',
   },
   {
-    name: 'billing: what a person suspended stays so',
+    name: 'what a person suspended stays so',
+    threats: ['money-once'],
     file: 'src/billing/duties.ts',
     text: "where s.overdue_since is not null and s.status = 'suspended' and s.cancel_at",
     instead: "where s.status = 'suspended' and s.cancel_at",
@@ -72,7 +80,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'that a person suspended stays so',
   },
   {
-    name: 'billing: a period is billed by one process',
+    name: 'a period is billed by one process',
+    threats: ['money-once'],
     file: 'src/billing/recurring.ts',
     text: '    .forNoKeyUpdate()\n    .skipLocked()\n',
     instead: '',
@@ -80,7 +89,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'are made before the period begins',
   },
   {
-    name: 'billing: what could not be made gives its money back',
+    name: 'what could not be made gives its money back',
+    threats: ['money-once'],
     file: 'src/billing/service-status.ts',
     text: "    if (next === 'failed') await giveBackOrder(trx, row);\n",
     instead: '',
@@ -88,7 +98,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'that cannot be made gives the money back',
   },
   {
-    name: 'billing: a service is billed once, when it first runs',
+    name: 'a service is billed once, when it first runs',
+    threats: ['money-once'],
     file: 'src/billing/service-status.ts',
     text: "derived.status === 'active' && row.activated_at === null",
     instead: "derived.status === 'active'",
@@ -96,7 +107,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'that was suspended and resumed is not billed',
   },
   {
-    name: 'billing: one form is one order',
+    name: 'one form is one order',
+    threats: ['money-once'],
     file: 'src/billing/place-order.ts',
     text: 'order_token: input.token ?? null',
     instead: 'order_token: null',
@@ -104,7 +116,8 @@ export const billingGuards: readonly Guard[] = [
     only: 'sent twice by one form',
   },
   {
-    name: 'billing: a client sees the own invoices',
+    name: 'a client sees the own invoices',
+    threats: ['money-once'],
     file: 'src/web/client/invoices.ts',
     text: ".where('invoices.client_id', '=', c.get('account').accountId)",
     instead: '',

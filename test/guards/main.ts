@@ -1,96 +1,105 @@
 /**
  * `npm run test:guards`: takes each guard away in a copy of the project and wants to see its test fail there, after having seen it pass.
- * Names as arguments run a part: `npm run test:guards -- network`. Takes some minutes, so it is no part of `npm test`.
+ * Words as arguments run a part (`npm run test:guards -- network`); `--resume` leaves out what was seen before and has not changed since;
+ * `--write` only writes docs/threats.md. Takes some minutes, so it is no part of `npm test`.
  */
-import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import * as v from 'valibot';
-import { type Guard, GUARDS } from './guards.ts';
+import { Copy, type Seen } from './attempt.ts';
+import type { Guard } from './guard.ts';
+import { GUARD_AREAS, GUARDS } from './guards.ts';
+import { renderMatrix } from './matrix.ts';
+import { fingerprint, readResults, ROOT, writeResults } from './results.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const LEFT_OUT = new Set(['node_modules', '.git', '.bulkhead']);
-const Report = v.object({ numPassedTests: v.number(), numFailedTests: v.number() });
-type Report = v.InferOutput<typeof Report>;
+const WORKERS = 2;
 
-/** A copy of the project, which shares what is installed. */
-function copyProject(): string {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bulkhead-guards-')));
-  cpSync(ROOT, folder, { recursive: true, filter: (path) => !LEFT_OUT.has(basename(path)) });
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  return folder;
+function belongs(seen: Seen, guard: Guard): boolean {
+  return seen.file === guard.test && seen.fullName.includes(guard.only);
 }
 
-/** Runs the guard's test in the copy. A run that ends without a report (a machine under load) is tried once more. */
-function runTests(folder: string, guard: Guard, again = true): Report {
-  const output = join(folder, 'report.json');
-  rmSync(output, { force: true });
-  const only = guard.only === '' ? [] : ['-t', guard.only];
-  const { stderr } = spawnSync(
-    'vitest',
-    ['run', guard.test, '--reporter=json', `--outputFile=${output}`, ...only],
-    { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' },
-  );
-  if (existsSync(output)) return v.parse(Report, JSON.parse(readFileSync(output, 'utf8')));
-  if (again) return runTests(folder, guard, false);
-  throw new Error(`${guard.test} gave no report: ${stderr}`);
-}
-
-/** Undefined if the guard is watched; else what is wrong. */
-function verdict(folder: string, guard: Guard, passing: Map<string, Report>): string | undefined {
-  const path = join(folder, guard.file);
-  const original = readFileSync(path, 'utf8');
-  const found = original.split(guard.text).length - 1;
+/** What is wrong before anything is taken away. */
+function wrongAtFirst(guard: Guard, seen: readonly Seen[]): string | undefined {
+  const found = readFileSync(join(ROOT, guard.file), 'utf8').split(guard.text).length - 1;
   if (found !== 1) return `its text stands ${found} times in ${guard.file}`;
-  const key = `${guard.test} ${guard.only}`;
-  const before = passing.get(key) ?? runTests(folder, guard);
-  passing.set(key, before);
-  if (before.numFailedTests > 0) return 'its test fails with the guard in place';
-  if (before.numPassedTests === 0) return `no test is named “${guard.only}”`;
-  // By a function: the replacement may hold a $.
-  writeFileSync(
-    path,
-    original.replace(guard.text, () => guard.instead),
-  );
-  try {
-    return runTests(folder, guard).numFailedTests > 0 ? undefined : 'no test misses it';
-  } finally {
-    writeFileSync(path, original);
-  }
+  const own = seen.filter((test) => belongs(test, guard));
+  if (own.length === 0) return `no test is named “${guard.only}”`;
+  if (own.some(({ passed }) => !passed)) return 'its test fails with the guard in place';
+  return undefined;
 }
 
-const wanted = process.argv.slice(2);
-const guards = GUARDS.filter(
-  (guard) => wanted.length === 0 || wanted.some((part) => `${guard.name} ${guard.file}`.includes(part)),
-);
-const folder = copyProject();
-const unwatched: string[] = [];
-try {
-  const passing = new Map<string, Report>();
-  for (const guard of guards) {
-    const startedAt = performance.now();
-    const wrong = verdict(folder, guard, passing);
-    const seconds = ((performance.now() - startedAt) / 1_000).toFixed(0);
-    if (wrong !== undefined) unwatched.push(guard.name);
-    process.stdout.write(
-      `${wrong === undefined ? 'watched  ' : 'UNWATCHED'} ${guard.name.padEnd(48)} ${basename(guard.test, '.test.ts').padEnd(20)} ${seconds} s${wrong === undefined ? '' : `  ${wrong}`}\n`,
-    );
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+async function verdict(copy: Copy, guard: Guard, seen: readonly Seen[]): Promise<string | null> {
+  const wrong = wrongAtFirst(guard, seen) && wrongAtFirst(guard, await copy.run([guard]));
+  if (wrong !== undefined) return wrong;
+  return (await copy.misses(guard)) ? null : 'no test misses it';
 }
-process.stdout.write(
-  `\n${guards.length} guards, ${guards.length - unwatched.length} watched, ${unwatched.length} not\n`,
-);
-if (unwatched.length > 0) process.exitCode = 1;
+
+function tell(guard: Guard, wrong: string | null, seconds: number, left: number): void {
+  const text = wrong === null ? '' : `  ${wrong}`;
+  console.log(
+    `${wrong === null ? 'caught' : 'NOT   '}  ${guard.name.padEnd(52)} ${basename(guard.test, '.test.ts').padEnd(20)} ${seconds.toFixed(0)} s, ${left} left${text}`,
+  );
+}
+
+/** Guards are taken by whichever copy is free. */
+async function tryAll(guards: readonly Guard[], results: Map<string, string | null>): Promise<void> {
+  using undo = new DisposableStack();
+  const copies = Array.from({ length: Math.min(WORKERS, guards.length) }, () => undo.use(new Copy()));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      undo.dispose();
+      process.exit(130);
+    });
+  const [first] = copies;
+  if (first === undefined) return;
+  // Apart: with a file that is run whole, all others would be too.
+  const [whole, parts] = [guards.filter(({ only }) => only === ''), guards.filter(({ only }) => only !== '')];
+  const seen = [...(await first.run(whole)), ...(await first.run(parts))];
+  console.log(`${seen.length} tests pass or fail with all guards in place`);
+  const waiting = [...guards];
+  const work = async (copy: Copy): Promise<void> => {
+    for (let guard = waiting.shift(); guard !== undefined; guard = waiting.shift()) {
+      const startedAt = performance.now();
+      const wrong = await verdict(copy, guard, seen);
+      results.set(fingerprint(guard), wrong);
+      writeResults(Object.fromEntries(results));
+      tell(guard, wrong, (performance.now() - startedAt) / 1_000, waiting.length);
+    }
+  };
+  await Promise.all(copies.map(work));
+}
+
+function closingTable(guards: readonly Guard[], results: ReadonlyMap<string, string | null>): string {
+  const rows = GUARD_AREAS.map(({ area, guards: all }) => {
+    const own = all.filter((guard) => guards.includes(guard));
+    const caught = own.filter((guard) => results.get(fingerprint(guard)) === null);
+    return { area, mutated: own.length, caught: caught.length };
+  });
+  const total = { area: 'all', mutated: 0, caught: 0 };
+  for (const row of rows) {
+    total.mutated += row.mutated;
+    total.caught += row.caught;
+  }
+  return [{ area: 'guards', mutated: 'mutated', caught: 'caught' }, ...rows, total]
+    .map(
+      ({ area, mutated, caught }) =>
+        `${area.padEnd(12)}${String(mutated).padStart(10)}${String(caught).padStart(10)}`,
+    )
+    .join('\n');
+}
+
+const words = process.argv.slice(2);
+if (words.includes('--write')) {
+  writeFileSync(join(ROOT, 'docs', 'threats.md'), renderMatrix());
+} else {
+  const parts = words.filter((word) => !word.startsWith('--'));
+  const guards = GUARDS.filter(
+    (guard) => parts.length === 0 || parts.some((part) => `${guard.name} ${guard.file}`.includes(part)),
+  );
+  const results = new Map(Object.entries(readResults()));
+  const resume = words.includes('--resume');
+  const todo = guards.filter((guard) => !(resume && results.get(fingerprint(guard)) === null));
+  console.log(`${guards.length} guards, ${todo.length} to try`);
+  await tryAll(todo, results);
+  console.log(`\n${closingTable(guards, results)}`);
+  if (guards.some((guard) => results.get(fingerprint(guard)) !== null)) process.exitCode = 1;
+}
