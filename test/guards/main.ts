@@ -13,6 +13,10 @@ import { fingerprint, readResults, ROOT, writeResults } from './results.ts';
 
 const WORKERS = 2;
 
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
 function belongs(seen: Seen, guard: Guard): boolean {
   return seen.file === guard.test && seen.fullName.includes(guard.only);
 }
@@ -35,7 +39,7 @@ async function verdict(copy: Copy, guard: Guard, seen: readonly Seen[]): Promise
 
 function tell(guard: Guard, wrong: string | null, seconds: number, left: number): void {
   const text = wrong === null ? '' : `  ${wrong}`;
-  console.log(
+  say(
     `${wrong === null ? 'caught' : 'NOT   '}  ${guard.name.padEnd(52)} ${basename(guard.test, '.test.ts').padEnd(20)} ${seconds.toFixed(0)} s, ${left} left${text}`,
   );
 }
@@ -54,7 +58,7 @@ async function tryAll(guards: readonly Guard[], results: Map<string, string | nu
   // Apart: with a file that is run whole, all others would be too.
   const [whole, parts] = [guards.filter(({ only }) => only === ''), guards.filter(({ only }) => only !== '')];
   const seen = [...(await first.run(whole)), ...(await first.run(parts))];
-  console.log(`${seen.length} tests pass or fail with all guards in place`);
+  say(`${seen.length} tests pass or fail with all guards in place`);
   const waiting = [...guards];
   const work = async (copy: Copy): Promise<void> => {
     for (let guard = waiting.shift(); guard !== undefined; guard = waiting.shift()) {
@@ -98,8 +102,8 @@ if (words.includes('--write')) {
   const results = new Map(Object.entries(readResults()));
   const resume = words.includes('--resume');
   const todo = guards.filter((guard) => !(resume && results.get(fingerprint(guard)) === null));
-  console.log(`${guards.length} guards, ${todo.length} to try`);
+  say(`${guards.length} guards, ${todo.length} to try`);
   await tryAll(todo, results);
-  console.log(`\n${closingTable(guards, results)}`);
+  say(`\n${closingTable(guards, results)}`);
   if (guards.some((guard) => results.get(fingerprint(guard)) !== null)) process.exitCode = 1;
 }

@@ -131,7 +131,7 @@ describe('the second step', () => {
       .where('email', '=', email)
       .executeTakeFirstOrThrow();
     panel().advance(60_000);
-    const given = Array.from({ length: 4 }, () => deps.auth.twoFactor?.check(id, codeOf(key)));
+    const given = Array.from({ length: 4 }, async () => deps.auth.twoFactor?.check(id, codeOf(key)));
     expect((await Promise.all(given)).filter((right) => right)).toHaveLength(1);
   });
 
