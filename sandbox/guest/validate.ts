@@ -17,6 +17,8 @@ export type Validated<T> =
   | { status: 'success'; data: T; code: 200 }
   | { status: 'error'; message: Record<string, string[]>; errors: Record<string, string[]>; code: 422 };
 
+const REQUIRED = 'This field is required.';
+
 /** A key that is not there at all: valibot speaks of keys, people of fields. */
 function isMissing(issue: valibot.BaseIssue<unknown>): boolean {
   return issue.type === 'object' && issue.received === 'undefined' && issue.path !== undefined;
@@ -27,7 +29,7 @@ export function errorsByField(issues: readonly valibot.BaseIssue<unknown>[]): Re
   const errors: Record<string, string[]> = {};
   for (const issue of issues) {
     const field = valibot.getDotPath(issue) ?? '_';
-    (errors[field] ??= []).push(isMissing(issue) ? 'This field is required.' : issue.message);
+    (errors[field] ??= []).push(isMissing(issue) ? REQUIRED : issue.message);
   }
   return errors;
 }
@@ -50,20 +52,30 @@ export function validated<S extends valibot.GenericSchema>(schema: S, data: unkn
   throw new ValidationError(errorsByField(result.issues));
 }
 
-const trimmed = valibot.pipe(valibot.string('This field is required.'), valibot.trim());
+/** Nothing at all is missing, as for Laravel's required; anything else is of the wrong kind. */
+const orRequired = (expected: string) => (issue: valibot.BaseIssue<unknown>) =>
+  issue.input === undefined || issue.input === null ? REQUIRED : expected;
+const trimmed = valibot.pipe(valibot.string(orRequired('A text is expected.')), valibot.trim());
 const bounded = (min: number, max: number) =>
   valibot.pipe(
     trimmed,
-    valibot.minLength(min, min === 1 ? 'This field is required.' : `At least ${min} characters.`),
+    valibot.minLength(min, min === 1 ? REQUIRED : `At least ${min} characters.`),
     valibot.maxLength(max, `At most ${max} characters.`),
   );
-const toNumber = valibot.pipe(
-  valibot.union([valibot.number(), trimmed], 'This field is required.'),
-  valibot.check((value) => value !== '', 'This field is required.'),
-  valibot.transform(Number),
+const WHOLE = 'A whole number is expected.';
+/** A whole number, or a form's text of one: '5' and '-5', but not '5.0', '1e3' or '0x10'. */
+const wholeNumber = valibot.pipe(
+  valibot.union([valibot.number(), trimmed], orRequired(WHOLE)),
+  valibot.rawTransform<string | number, number>(({ dataset: { value }, addIssue, NEVER }) => {
+    const number = typeof value === 'number' || /^[+-]?\d+$/.test(value) ? Number(value) : NaN;
+    if (Number.isSafeInteger(number)) return number;
+    addIssue({ message: value === '' ? REQUIRED : WHOLE });
+    return NEVER;
+  }),
 );
 
 const TRUE: readonly unknown[] = [true, 1, '1', 'true', 'on', 'yes'];
+const YES_OR_NO = 'Yes or no is expected: true, false, 1, 0, on or off.';
 const FALSE: readonly unknown[] = [false, 0, '', '0', 'false', 'off', 'no'];
 
 /** The guide's common patterns (contract A31). */
@@ -71,20 +83,16 @@ export const rules = {
   text: (options: { min?: number; max?: number } = {}) => bounded(options.min ?? 1, options.max ?? 255),
   integer: (options: { min?: number; max?: number } = {}) =>
     valibot.pipe(
-      toNumber,
-      valibot.integer('A whole number is expected.'),
-      valibot.minValue(options.min ?? Number.MIN_SAFE_INTEGER, `At least ${options.min ?? 0}.`),
-      valibot.maxValue(options.max ?? Number.MAX_SAFE_INTEGER, `At most ${options.max ?? 0}.`),
+      wholeNumber,
+      valibot.minValue(options.min ?? Number.MIN_SAFE_INTEGER, `At least ${options.min}.`),
+      valibot.maxValue(options.max ?? Number.MAX_SAFE_INTEGER, `At most ${options.max}.`),
     ),
   /** Absent or empty is false, as a switch of a form that is off sends nothing. */
   boolean: () =>
     valibot.pipe(
-      valibot.optional(valibot.union([valibot.boolean(), valibot.number(), trimmed]), false),
+      valibot.optional(valibot.union([valibot.boolean(), valibot.number(), trimmed], YES_OR_NO), false),
       valibot.transform((value) => (typeof value === 'string' ? value.toLowerCase() : value)),
-      valibot.check(
-        (value) => TRUE.includes(value) || FALSE.includes(value),
-        'Yes or no is expected: true, false, 1, 0, on or off.',
-      ),
+      valibot.check((value) => TRUE.includes(value) || FALSE.includes(value), YES_OR_NO),
       valibot.transform((value) => TRUE.includes(value)),
     ),
   oneOf: <const T extends readonly [string, ...string[]]>(values: T) =>
@@ -121,7 +129,7 @@ export const rules = {
     ),
   strongPassword: () =>
     valibot.pipe(
-      valibot.string('This field is required.'),
+      valibot.string(orRequired('A text is expected.')),
       valibot.minLength(8, 'At least 8 characters.'),
       valibot.regex(
         /^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)/,

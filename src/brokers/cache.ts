@@ -83,7 +83,7 @@ export function createCacheBroker({ db }: { readonly db: Kysely<Tables> }): Brok
       const result = await db
         .deleteFrom('cache_entries')
         .where('installation_id', '=', scope.installationId)
-        .where(sql<boolean>`tags @> ${[...tags]}::text[]`)
+        .$if(tags.length > 0, (query) => query.where(sql<boolean>`tags && ${[...tags]}::text[]`))
         .executeTakeFirst();
       return { dropped: Number(result.numDeletedRows) };
     },

@@ -30,7 +30,7 @@ describe('the cache', () => {
     ).toEqual([{ key: 'other' }]);
   });
 
-  it('flushes by tags, and only what carries all of them', async () => {
+  it('flushes by tags whatever carries one of them, as Laravel does, and all of it without', async () => {
     const scope = await newScope();
     for (const [key, tags] of [
       ['a', ['x']],
@@ -38,8 +38,10 @@ describe('the cache', () => {
       ['c', ['y']],
     ] as const)
       await cache().put(scope, { key, value: key, seconds: 60, tags: [...tags] }, grant);
-    expect(await cache().flush(scope, { tags: ['x', 'y'] }, grant)).toEqual({ dropped: 1 });
-    expect(await cache().flush(scope, { tags: ['x'] }, grant)).toEqual({ dropped: 1 });
+    const has = async (key: string) => (await cache().get(scope, { key }, grant)).found;
+    expect(await cache().flush(scope, { tags: ['z'] }, grant)).toEqual({ dropped: 0 });
+    expect(await cache().flush(scope, { tags: ['x', 'z'] }, grant)).toEqual({ dropped: 2 });
+    expect([await has('a'), await has('b'), await has('c')]).toEqual([false, false, true]);
     expect(await cache().flush(scope, { tags: [] }, grant)).toEqual({ dropped: 1 });
   });
 

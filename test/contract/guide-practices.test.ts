@@ -304,9 +304,9 @@ describe('the ready-made rules', () => {
     ['required', ['x', 'false'], ['', '   ', null, undefined]],
     ['nullable', ['', null, undefined, 'x'], []],
     ['string', ['x'.repeat(10)], ['x'.repeat(11), 5, ['x']]],
-    ['integer', [1, 5, '3'], [0, 6, '2.5', 'x', '']],
+    ['integer', [1, 5, '3', ' 4 ', '+2'], [0, 6, '2.5', 'x', '', '0x3', '3e0', '3.0', 2.5, true, null]],
     ['email', ['a@example.com'], ['', 'a@', 'example.com', 'a b@example.com']],
-    ['boolean', [true, false, 1, 0, '1', '0', 'true', 'on', ''], ['maybe', 2]],
+    ['boolean', [true, false, 1, 0, '1', '0', 'true', 'on', ''], ['maybe', 2, null]],
     ['regex', ['BT0123ABCD'], ['BT0123abcd', 'BT', '']],
   ];
   it.each(cases)(
@@ -334,6 +334,19 @@ describe('the ready-made rules', () => {
     expect(await value('boolean', 'on')).toBe(true);
     expect(await value('boolean', '0')).toBe(false);
   });
+});
+
+it.each([
+  ['integer', 'x', 'A whole number is expected.'],
+  ['integer', '', 'This field is required.'],
+  ['integer', null, 'This field is required.'],
+  ['integer', true, 'A whole number is expected.'],
+  ['integer', 9, 'At most 5.'],
+  ['string', 5, 'A text is expected.'],
+  ['required', null, 'This field is required.'],
+  ['boolean', null, 'Yes or no is expected: true, false, 1, 0, on or off.'],
+])('%s says of %j one thing, in words for people: %s (A31)', async (rule, value, message) => {
+  expect(await call('check', rule, value)).toMatchObject({ errors: { value: [message] } });
 });
 
 describe('the standard error', () => {

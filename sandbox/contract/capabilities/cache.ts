@@ -44,7 +44,7 @@ export const cache = capability({
     ),
     forget: op('Drops one key.', v.object({ key: Key }), v.object({})),
     flush: op(
-      'Drops all that carries every one of the tags; without tags, everything.',
+      'Drops all that carries any of the tags; without tags, everything.',
       v.object({ tags: Tags }),
       v.object({ dropped: v.number() }),
     ),
