@@ -37,6 +37,7 @@ import { createSecretsBroker } from './brokers/secrets.ts';
 import { createServiceBroker } from './brokers/service.ts';
 import { createMailBroker, createNotifyBroker } from './brokers/messages.ts';
 import { createSmtpBroker } from './brokers/smtp.ts';
+import { createMailJournal } from './brokers/smtp/journal.ts';
 import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
@@ -295,6 +296,7 @@ async function compose(
         endpoint,
         db,
         runTask: retryingSends(
+          db,
           onlyOpenRefunds(db, onlyWantedServices(db, createRunTask({ db, installations, invoker }))),
         ),
         onFinished: allOf([
@@ -352,6 +354,7 @@ function createBrokers({
     }),
     smtp: createSmtpBroker({
       vault,
+      journal: createMailJournal({ db }),
       name: ehloName(publicUrl),
       ...(resolve === undefined ? {} : { resolve }),
     }),

@@ -19,13 +19,15 @@ import { checkedAddresses, resolveBySystem, type Resolve } from './http/addresse
 import { secretOf } from './http/substitution.ts';
 import { openPinned } from './smtp/connect.ts';
 import { converse } from './smtp/conversation.ts';
-import { asSmtpFailure, smtpFailed } from './smtp/failure.ts';
+import { asSmtpFailure, smtpFailed, wasRefused } from './smtp/failure.ts';
+import type { MailEntry, MailJournal } from './smtp/journal.ts';
 import { SMTP_LIMITS, type SmtpLimits } from './smtp/limits.ts';
 import { buildMessage } from './smtp/message.ts';
 import { createRate, type Rate } from './tasks-rate.ts';
 
 export interface SmtpBrokerDeps {
   readonly vault: Pick<Vault, 'open'>;
+  readonly journal: MailJournal;
   /** What we call ourselves towards mail servers: the panel's host name. */
   readonly name: string;
   readonly resolve?: Resolve;
@@ -136,9 +138,13 @@ async function send(run: Run, secrets: OpenSecrets): Promise<Output> {
   checkGrant(scope, server, grant, run.rate);
   const username = credential(input.username, scope, server, secrets);
   const password = credential(input.password, scope, server, secrets);
-  const message = await buildMessage(input, limits.messageBytes);
+  const entry = await deps.journal.open(scope, input);
+  if (entry !== undefined && 'taken' in entry) return entry.taken;
+  const message = await buildMessage(input, limits.messageBytes, entry?.key);
   const addresses = await addressesOf(run, server);
   checkPlain(input, addresses, grant);
+  let isHanded = false;
+  let output: Output;
   try {
     const socket = await openPinned({
       addresses,
@@ -159,16 +165,31 @@ async function send(run: Run, secrets: OpenSecrets): Promise<Output> {
       limits,
       ca: deps.ca,
       signal,
+      before: async () => entry?.begin(),
+      onHanded: () => {
+        isHanded = true;
+      },
     });
-    return {
+    output = {
       accepted: [...handed.accepted],
       rejected: [...handed.rejected],
       response: clean(handed.response),
       message_id: message.messageId,
     };
   } catch (error) {
-    throw asSmtpFailure(error, clean);
+    const failure = asSmtpFailure(error, clean);
+    throw entry === undefined ? failure : await afterFailure(entry, failure, isHanded && !wasRefused(error));
   }
+  await entry?.answered(output);
+  return output;
+}
+
+/** What a job is told: the failure, or that nobody knows whether the server took the mail all the same. */
+async function afterFailure(entry: MailEntry, failure: HostError, isUnknown: boolean): Promise<HostError> {
+  if (failure.code === 'STEP_IN_DOUBT') return failure;
+  if (isUnknown) return entry.doubt(failure);
+  await entry.unsent();
+  return failure;
 }
 
 /** Aborted with the HostError to throw, when the time is over or the invocation ends. */

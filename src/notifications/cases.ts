@@ -5,7 +5,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
 import type { FormErrors, FormResult, NotificationCases } from '../web/deps.ts';
 import { channelAccepts } from './message.ts';
-import { resend } from './deliveries.ts';
+import { markSent, resend } from './deliveries.ts';
 import { NOTIFICATION_LIMITS } from './limits.ts';
 import { sendTest } from './notifications.ts';
 import { readSenders } from './rules.ts';
@@ -15,7 +15,16 @@ export function createNotificationCases(db: Kysely<Tables>): NotificationCases {
   return {
     sendTest: (input) => testMessage(db, input),
     resend: async ({ tenantId, deliveryId }) => ({ deliveryId: await resend(db, tenantId, deliveryId) }),
+    markSent: ({ tenantId, deliveryId }) => markSent(db, tenantId, deliveryId),
     addRule: (input) => addRule(db, input),
+    switchRule: async ({ tenantId, ruleId, active }) => {
+      await db
+        .updateTable('notification_rules')
+        .set({ active })
+        .where('tenant_id', '=', tenantId)
+        .where('id', '=', ruleId)
+        .execute();
+    },
     removeRule: async ({ tenantId, ruleId }) => {
       await db
         .deleteFrom('notification_rules')

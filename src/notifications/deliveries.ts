@@ -5,9 +5,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import * as v from 'valibot';
-import { HostError } from '../../sandbox/contract/envelope.ts';
+import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
 import type { OnFinished, RunTask } from '../jobs/execute.ts';
+import { resumeTask } from '../jobs/control.ts';
 import { enqueueTask } from '../jobs/queue.ts';
 import { inTransaction, type Db, type Trx } from '../jobs/task.ts';
 import type { Vault } from '../secrets/vault.ts';
@@ -123,13 +124,32 @@ function isFinal(code: unknown): boolean {
  * The guide's send() returns its errors, also those that pass (a mail server that is busy). Of a delivery such an answer is tried again,
  * unless its code says that the message itself is wrong or the sender says `retry: false`.
  */
-export function retryingSends(run: RunTask): RunTask {
+export function retryingSends(db: Db, run: RunTask): RunTask {
   return async (task, how) => {
     const outcome = await run(task, how);
     if (outcome.kind !== 'returned' || task.method !== SEND || task.instanceId === null) return outcome;
     const answer = v.safeParse(Answer, outcome.value);
+    const isDone = answer.success && (answer.output.status === 'success' || answer.output.success === true);
+    const doubt = isDone ? undefined : await readDoubt(db, task.id);
+    if (doubt !== undefined) return { ...outcome, kind: 'failed', error: doubt };
     if (!answer.success || answer.output.retry !== undefined || isFinal(answer.output.code)) return outcome;
     return { ...outcome, value: { ...answer.output, retry: true } };
+  };
+}
+
+/** A sender may tell of a mail in doubt as of any failure; another try would end the same, and it is a person's to decide. */
+async function readDoubt(db: Db, taskId: string): Promise<WireError | undefined> {
+  const row = await db
+    .selectFrom('steps')
+    .select('name')
+    .where('task_id', '=', taskId)
+    .where('status', '=', 'in_doubt')
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  return {
+    code: 'STEP_IN_DOUBT',
+    message: 'The message was handed over and no answer was recorded: it may have arrived, or not.',
+    data: { step: row.name },
   };
 }
 
@@ -150,7 +170,7 @@ export function createDeliveryEnd(deps: { readonly vault: Pick<Vault, 'open'> })
       await trx
         .updateTable('deliveries')
         .set({
-          status: sent ? 'sent' : 'failed',
+          status: sent ? 'sent' : finished.error?.code === 'STEP_IN_DOUBT' ? 'in_doubt' : 'failed',
           attempts: task.attempts,
           error_code: sent ? null : String(code ?? finished.error?.code ?? 'MODULE_ERROR').slice(0, 40),
           error_message: sent ? null : message,
@@ -173,8 +193,51 @@ const StoredPayload = v.looseObject({
   type: v.picklist(['info', 'success', 'warning', 'error']),
 });
 
+/** The same mail, with the Message-ID that it had: whoever got it already may see that it is the same. */
+async function sendAgain(db: Kysely<Tables>, deliveryId: string, taskId: string): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await resumeTask(trx, taskId);
+    await trx
+      .updateTable('deliveries')
+      .set({ status: 'queued', error_code: null, error_message: null, finished_at: null })
+      .where('id', '=', deliveryId)
+      .execute();
+  });
+}
+
 /**
- * Sends the same once more, as a delivery of its own.
+ * A person found that a message in doubt had arrived: it counts as sent, and no retry of its task sends it again.
+ * @throws HostError NOT_FOUND, CONFLICT for one that is not in doubt
+ */
+export async function markSent(db: Kysely<Tables>, tenantId: string, deliveryId: string): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    const row = await trx
+      .selectFrom('deliveries')
+      .select(['status', 'task_id'])
+      .where('tenant_id', '=', tenantId)
+      .where('id', '=', deliveryId)
+      .forUpdate()
+      .executeTakeFirst();
+    if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such delivery.');
+    if (row.status !== 'in_doubt')
+      throw new HostError('CONFLICT', 'Only a delivery in doubt can be marked as sent.');
+    if (row.task_id !== null)
+      await trx
+        .updateTable('steps')
+        .set({ status: 'done', value: null, finished_at: new Date() })
+        .where('task_id', '=', row.task_id)
+        .where('status', '=', 'in_doubt')
+        .execute();
+    await trx
+      .updateTable('deliveries')
+      .set({ status: 'sent', error_code: null, error_message: null, finished_at: new Date() })
+      .where('id', '=', deliveryId)
+      .execute();
+  });
+}
+
+/**
+ * Sends the same once more, as a delivery of its own; one in doubt is sent on as what it is.
  * @throws HostError NOT_FOUND; CONFLICT while it waits, or when its sender is gone
  */
 export async function resend(db: Kysely<Tables>, tenantId: string, deliveryId: string): Promise<string> {
@@ -186,6 +249,10 @@ export async function resend(db: Kysely<Tables>, tenantId: string, deliveryId: s
     .executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such delivery.');
   if (row.status === 'queued') throw new HostError('CONFLICT', 'It waits to be sent already.');
+  if (row.status === 'in_doubt' && row.task_id !== null) {
+    await sendAgain(db, row.id, row.task_id);
+    return row.id;
+  }
   const sender = (await readSenders(db, tenantId)).find(({ instanceId }) => instanceId === row.instance_id);
   if (sender === undefined)
     throw new HostError('CONFLICT', `${row.sender} is switched off or gone. Switch it on, then send again.`);

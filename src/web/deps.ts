@@ -288,8 +288,10 @@ export interface NotificationCases {
     instanceId: string;
     to: string;
   }): Promise<FormResult<{ deliveryId: string }>>;
-  /** The same content once more. @throws NOT_FOUND, CONFLICT */
+  /** The same content once more; one in doubt keeps its id. @throws NOT_FOUND, CONFLICT */
   resend(input: { tenantId: string; deliveryId: string }): Promise<{ deliveryId: string }>;
+  /** Of a delivery in doubt, of which a person knows that it arrived. @throws NOT_FOUND, CONFLICT */
+  markSent(input: { tenantId: string; deliveryId: string }): Promise<void>;
   addRule(input: {
     tenantId: string;
     category: Category;
@@ -298,6 +300,8 @@ export interface NotificationCases {
     instanceIds: readonly string[];
   }): Promise<FormResult>;
   removeRule(input: { tenantId: string; ruleId: string }): Promise<void>;
+  /** A rule that is off tells nobody, and still keeps the host's own rules out. */
+  switchRule(input: { tenantId: string; ruleId: string; active: boolean }): Promise<void>;
   template(tenantId: string, name: TemplateName, locale: Locale): Promise<Template>;
   layout(tenantId: string, locale: Locale): Promise<Layout>;
   saveTemplate(input: {

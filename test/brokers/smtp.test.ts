@@ -16,6 +16,9 @@ import { openVault, rawServer, tableResolver, testScope } from './http-support.t
 
 const HANDLE = `bhs_${'a'.repeat(40)}`;
 
+/** Nothing here runs in a job. */
+const NO_JOURNAL = { open: async () => undefined };
+
 let cloud: FakeCloud;
 let port = 0;
 beforeAll(async () => {
@@ -40,7 +43,12 @@ function allow(...ports: number[]): Scope['egressAllow'] {
 async function send(mail: Mail = {}, call: Call = {}): Promise<OpOutput<'smtp', 'send'>> {
   const to = mail.port ?? port;
   const secret = { name: 'password', handle: HANDLE, value: cloud.smtp.password, hosts: [] };
-  const broker = createSmtpBroker({ vault: openVault([secret]), name: 'panel.example', ...call.deps });
+  const broker = createSmtpBroker({
+    vault: openVault([secret]),
+    journal: NO_JOURNAL,
+    name: 'panel.example',
+    ...call.deps,
+  });
   const scope = testScope({
     egressAllow: allow(to),
     grants: {
@@ -336,7 +344,7 @@ describe('smtp', () => {
   });
 
   it('more mails a minute than granted are refused', async () => {
-    const broker = createSmtpBroker({ vault: openVault([]), name: 'panel.example' });
+    const broker = createSmtpBroker({ journal: NO_JOURNAL, vault: openVault([]), name: 'panel.example' });
     const input = v.parse(capabilities.smtp.ops.send.input, {
       host: '127.0.0.1',
       port: 1,

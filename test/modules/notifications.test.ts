@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sendTest, tellEvent } from '../../src/notifications/notifications.ts';
 import { spawnFakeCloud, type FakeCloud } from '../../src/fakecloud/spawn.ts';
 import { allowPorts, useTestHost } from '../support/host.ts';
+import { refusal } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
 import { moduleFolder } from './support.ts';
 
@@ -214,6 +215,107 @@ describe('Email', () => {
     const delivery = await ended(id);
     expect(delivery).toMatchObject({ status: 'failed', attempts: 1 });
     expect(delivery.error_message).toContain('at an address that modules may not reach');
+  });
+});
+
+describe('a mail whose answer was lost', () => {
+  const SERVER_TOOK_IT = {
+    match: { method: 'SMTP', path: '/smtp/message' },
+    kind: 'drop',
+    when: 'after',
+  } as const;
+  const lost = async () => {
+    await cloud.control.addFault(SERVER_TOOK_IT);
+    const id = await testMail();
+    expect(await ended(id)).toMatchObject({ status: 'in_doubt', attempts: 1, error_code: 'STEP_IN_DOUBT' });
+    expect(await cloud.control.mails()).toHaveLength(1);
+    return id;
+  };
+  const taskOf = async (id: string): Promise<string> => {
+    const row = await host()
+      .a.panel.db.selectFrom('deliveries')
+      .select('task_id')
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+    return row.task_id ?? '';
+  };
+  const retried = async (id: string): Promise<void> => {
+    const { a } = host();
+    const task = await taskOf(id);
+    await a.panel.jobs.retry(task, a.adminId);
+    await until('the task to have ended', async () =>
+      a.panel.db
+        .selectFrom('tasks')
+        .select('id')
+        .where('id', '=', task)
+        .where('finished_at', 'is not', null)
+        .executeTakeFirst(),
+    );
+  };
+
+  test('is in doubt and not sent again by itself; a person sends it again with the Message-ID that it had', async () => {
+    const { a } = host();
+    const id = await lost();
+    await retried(id);
+    expect(await ended(id)).toMatchObject({ status: 'in_doubt' });
+    expect(await cloud.control.mails()).toHaveLength(1);
+    expect(await a.panel.notifications.resend({ tenantId: a.id, deliveryId: id })).toEqual({
+      deliveryId: id,
+    });
+    expect(await ended(id)).toMatchObject({ status: 'sent', error_code: null });
+    const ids = (await cloud.control.mails()).map(({ headers }) => headers['message-id']);
+    expect(ids).toHaveLength(2);
+    expect(ids[0]).toBe(ids[1]);
+    // It was taken: no retry sends it a third time.
+    const done = await taskOf(id);
+    expect(await refusal(() => a.panel.jobs.retry(done, a.adminId))).toMatch(/^CONFLICT/);
+  });
+
+  test('is marked as sent by a person who found it, and no retry of its task sends it', async () => {
+    const { a } = host();
+    const id = await lost();
+    await a.panel.notifications.markSent({ tenantId: a.id, deliveryId: id });
+    expect(await ended(id)).toMatchObject({ status: 'sent', error_code: null, error_message: null });
+    await retried(id);
+    expect(await cloud.control.mails()).toHaveLength(1);
+    const of = (tenantId: string) => a.panel.notifications.markSent({ tenantId, deliveryId: id });
+    expect(await refusal(() => of(host().b.id))).toMatch(/^NOT_FOUND/);
+    expect(await refusal(() => of(a.id))).toMatch(/^CONFLICT/);
+  });
+
+  test('is as much in doubt when the host died before it could note anything', async () => {
+    const { a } = host();
+    // The server is slow to answer; what a killed process leaves is what stands in the database now.
+    await cloud.control.addFault({ ...SERVER_TOOK_IT, kind: 'delay', delayMs: 30_000 });
+    const id = await testMail();
+    const task = await until('the mail to be handed over', async () =>
+      a.panel.db
+        .selectFrom('step_requests')
+        .innerJoin('deliveries', 'deliveries.task_id', 'step_requests.task_id')
+        .select(['step_requests.task_id as id', 'step_requests.step'])
+        .where('deliveries.id', '=', id)
+        .executeTakeFirst(),
+    );
+    expect(task.step).toContain('mail to client@example.net');
+    await until('the server to have it', async () => (await cloud.control.mails()).length === 1);
+    await a.panel.jobs.cancel(task.id, a.adminId);
+    await until('the cancel', async () => (await ended(id)).status !== 'queued');
+    await retried(id);
+    expect(await ended(id)).toMatchObject({ status: 'in_doubt' });
+    expect(await cloud.control.mails()).toHaveLength(1);
+  });
+
+  test('is tried again where it certainly was not taken', async () => {
+    await cloud.control.addFault({
+      match: { method: 'SMTP', path: '/smtp/rcpt' },
+      kind: 'drop',
+      when: 'before',
+    });
+    const id = await testMail();
+    await hurry(id);
+    await until('the mail', async () => (await cloud.control.mails()).length === 1);
+    await until('sent', async () => ((await ended(id)).status === 'sent' ? true : undefined));
+    expect(await cloud.control.mails()).toHaveLength(1);
   });
 });
 

@@ -306,6 +306,15 @@ describe('deliveries', () => {
     );
     expect(await tellEvent(a.panel.db, { tenantId: a.id, ...invoice('e6', a.clientId) })).toEqual([]);
     expect(await tellEvent(a.panel.db, { ...failed, name: 'ModulePaused', id: 'e7' })).toEqual([]);
+    // Switched off it tells nobody, and still keeps the host's own rules out.
+    const switched = (active: boolean, tenantId = a.id) =>
+      a.panel.notifications.switchRule({ tenantId, ruleId: rule.id, active });
+    await switched(false);
+    expect(await tellEvent(a.panel.db, { ...failed, id: 'e8' })).toEqual([]);
+    await switched(true, host().b.id);
+    expect(await tellEvent(a.panel.db, { ...failed, id: 'e9' })).toEqual([]);
+    await switched(true);
+    expect(await tellEvent(a.panel.db, { ...failed, id: 'e10' })).toHaveLength(1);
     await a.panel.db.deleteFrom('notification_rules').where('id', '=', rule.id).execute();
   });
 });

@@ -6,6 +6,7 @@ const panel = usePanel();
 const HOME = '/t/acme/admin/notifications';
 let own = '';
 let other = '';
+let otherSlug = '';
 
 async function admin() {
   const visitor = panel().visitor();
@@ -55,7 +56,8 @@ beforeAll(async () => {
     .select('slug')
     .where('slug', '<>', 'acme')
     .executeTakeFirstOrThrow();
-  other = await addDelivery(others.slug);
+  otherSlug = others.slug;
+  other = await addDelivery(otherSlug);
 });
 
 describe('notification pages', () => {
@@ -164,5 +166,57 @@ describe('notification pages', () => {
       senders: '00000000-0000-4000-8000-000000000000',
     });
     expect(stranger.status).toBe(404);
+  });
+
+  test('a rule is switched off and on, by its own tenant only', async () => {
+    const visitor = await admin();
+    const { db } = panel();
+    const add = async (slug: string): Promise<string> => {
+      const tenant = await db
+        .selectFrom('tenants')
+        .select('id')
+        .where('slug', '=', slug)
+        .executeTakeFirstOrThrow();
+      const rule = await db
+        .insertInto('notification_rules')
+        .values({ tenant_id: tenant.id, category: 'staff_operational' })
+        .returning('id')
+        .executeTakeFirstOrThrow();
+      return rule.id;
+    };
+    const isOn = async (id: string): Promise<boolean> =>
+      (
+        await db
+          .selectFrom('notification_rules')
+          .select('active')
+          .where('id', '=', id)
+          .executeTakeFirstOrThrow()
+      ).active;
+    const rule = await add('acme');
+    const away = await add(otherSlug);
+    const button = (name: string) => `action="${HOME}/rules/${rule}/${name}"`;
+    expect(await (await visitor.get(`${HOME}/rules`)).text()).toContain(button('off'));
+    expect((await visitor.post(`${HOME}/rules/${rule}/off`, {})).status).toBe(303);
+    expect(await isOn(rule)).toBe(false);
+    expect(await (await visitor.get(`${HOME}/rules`)).text()).toContain(button('on'));
+    await visitor.post(`${HOME}/rules/${rule}/on`, {});
+    expect(await isOn(rule)).toBe(true);
+    await visitor.post(`${HOME}/rules/${away}/off`, {});
+    expect(await isOn(away)).toBe(true);
+  });
+
+  test('a delivery in doubt says so, and is marked as sent or sent again by a person', async () => {
+    const visitor = await admin();
+    const { db } = panel();
+    const id = await addDelivery('acme');
+    await db.updateTable('deliveries').set({ status: 'in_doubt' }).where('id', '=', id).execute();
+    const page = await (await visitor.get(`${HOME}/deliveries/${id}`)).text();
+    expect(page).toContain('It may have arrived, or not.');
+    expect(page).toContain(`action="${HOME}/deliveries/${id}/sent"`);
+    expect(page).toContain(`action="${HOME}/deliveries/${id}/resend"`);
+    expect((await visitor.post(`${HOME}/deliveries/${id}/sent`, {})).status).toBe(303);
+    const after = await (await visitor.get(`${HOME}/deliveries/${id}`)).text();
+    expect(after).not.toContain(`action="${HOME}/deliveries/${id}/sent"`);
+    expect((await visitor.post(`${HOME}/deliveries/${other}/sent`, {})).status).toBe(404);
   });
 });

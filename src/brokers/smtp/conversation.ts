@@ -1,5 +1,6 @@
 /** One SMTP conversation over a socket that stands: greeting, TLS, sign-in, one message, goodbye. Nothing of it outlives the call. */
 import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
 
 import type { SMTP_ENCRYPTIONS } from '../../../sandbox/contract/capabilities/smtp.ts';
@@ -19,6 +20,10 @@ export interface Conversation {
   readonly limits: SmtpLimits;
   readonly ca: readonly string[] | undefined;
   readonly signal: AbortSignal;
+  /** Awaited when the server is ready to get the message. */
+  readonly before: () => Promise<void>;
+  /** All of the message is on its way, but for the line that ends it: from now on the server may take it. */
+  readonly onHanded: () => void;
 }
 
 export interface Handed {
@@ -75,6 +80,11 @@ async function ask<T>(
   }
 }
 
+async function* handing({ message, onHanded }: Conversation): AsyncGenerator<Buffer> {
+  yield message.bytes;
+  onHanded();
+}
+
 /** @throws nodemailer's errors, or the signal's reason */
 export async function converse(talk: Conversation): Promise<Handed> {
   const { message, signal } = talk;
@@ -88,8 +98,9 @@ export async function converse(talk: Conversation): Promise<Handed> {
       await ask(connection, signal, (done) => connection.login(auth, done));
     }
     const envelope = { from: message.from, to: [...message.recipients], size: message.bytes.length };
+    await talk.before();
     const info = await ask<SMTPConnection.SentMessageInfo>(connection, signal, (done) =>
-      connection.send(envelope, message.bytes, done),
+      connection.send(envelope, Readable.from(handing(talk), { objectMode: false }), done),
     );
     connection.quit();
     return {

@@ -50,6 +50,12 @@ function fieldsOf(error: unknown): SmtpError {
   };
 }
 
+/** True if the server said that it does not take the mail. */
+export function wasRefused(error: unknown): boolean {
+  const { responseCode } = fieldsOf(error);
+  return responseCode >= 400 && responseCode < 600;
+}
+
 function reasonOf({ code, originalCode, responseCode }: SmtpError): SmtpReason {
   // 4xx means: not now. An answer to AUTH counts as one about the password only if it is final.
   if (responseCode >= 400 && responseCode < 500) return 'busy';

@@ -27,10 +27,17 @@ function parsed(mailbox: Mailbox): { name: string; address: string } {
   return typeof mailbox === 'string' ? { name: '', address: mailbox } : mailbox;
 }
 
-/** @throws HostError LIMIT for a message that is too large */
-export async function buildMessage(input: Input, maxBytes: number): Promise<BuiltMessage> {
+/**
+ * @param key the first half of its Message-ID
+ * @throws HostError LIMIT for a message that is too large
+ */
+export async function buildMessage(
+  input: Input,
+  maxBytes: number,
+  key: string = randomUUID(),
+): Promise<BuiltMessage> {
   const from = addressOf(input.from);
-  const messageId = `<${randomUUID()}@${from.slice(from.lastIndexOf('@') + 1)}>`;
+  const messageId = `<${key}@${from.slice(from.lastIndexOf('@') + 1)}>`;
   const composed = new MailComposer({
     from: parsed(input.from),
     to: input.to.map(parsed),

@@ -125,6 +125,13 @@ async function resend(panel: Panel, c: AccountContext): Promise<Response> {
   return done(c, `/deliveries/${deliveryId}`, 'resent');
 }
 
+async function markSent(panel: Panel, c: AccountContext): Promise<Response> {
+  need(c, 'notifications.manage');
+  const { id } = await deliveryOf(panel, c.get('tenant').id, c.req.param('id'));
+  await panel.deps.notifications.markSent({ tenantId: c.get('tenant').id, deliveryId: id });
+  return done(c, `/deliveries/${id}`, 'marked-sent');
+}
+
 async function rulesPage(panel: Panel, c: AccountContext, refused?: Refused): Promise<Response> {
   need(c, 'notifications.manage');
   const tenantId = c.get('tenant').id;
@@ -177,6 +184,13 @@ async function addRule(panel: Panel, c: AccountContext): Promise<Response> {
   });
   if (!added.ok) return rulesPage(panel, c, { errors: added.errors, values: {} });
   return done(c, '/rules', 'rule-saved');
+}
+
+async function switchRule(panel: Panel, c: AccountContext, active: boolean): Promise<Response> {
+  need(c, 'notifications.manage');
+  const ruleId = idFrom(c.req.param('id'));
+  await panel.deps.notifications.switchRule({ tenantId: c.get('tenant').id, ruleId, active });
+  return done(c, '/rules', active ? 'rule-on' : 'rule-off');
 }
 
 async function removeRule(panel: Panel, c: AccountContext): Promise<Response> {
@@ -292,8 +306,11 @@ export function notificationPages(app: AccountApp, panel: Panel): void {
   app.get('/notifications/deliveries', (c) => deliveriesPage(panel, c));
   app.get('/notifications/deliveries/:id', (c) => deliveryPage(panel, c));
   app.post('/notifications/deliveries/:id/resend', (c) => resend(panel, c));
+  app.post('/notifications/deliveries/:id/sent', (c) => markSent(panel, c));
   app.get('/notifications/rules', (c) => rulesPage(panel, c));
   app.post('/notifications/rules', (c) => addRule(panel, c));
+  app.post('/notifications/rules/:id/on', (c) => switchRule(panel, c, true));
+  app.post('/notifications/rules/:id/off', (c) => switchRule(panel, c, false));
   app.post('/notifications/rules/:id/remove', (c) => removeRule(panel, c));
   app.get('/notifications/templates', (c) => templatesPage(panel, c));
   app.get('/notifications/templates/:name', (c) => templatePage(panel, c));

@@ -10,7 +10,7 @@ import type { Panel } from '../../panel.ts';
 
 const DAY_MS = 86_400_000;
 
-export const DELIVERY_STATUSES = ['queued', 'sent', 'failed'] as const;
+export const DELIVERY_STATUSES = ['queued', 'sent', 'failed', 'in_doubt'] as const;
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
 
 export function readSenderRows(panel: Panel, tenantId: string) {
