@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { Field, Permission, Route, SidebarEntry } from './kinds/module.ts';
+import { ClientActions, ServiceButtons } from './kinds/service-care.ts';
 
 const Names = v.array(v.pipe(v.string(), v.maxLength(100)));
 
@@ -22,6 +23,9 @@ export const Declaration = v.object({
   tabs: v.array(v.object({ key: v.string(), name: v.string(), template: v.string() })),
   product_fields: v.array(Field),
   service_fields: v.array(Field),
+  admin_buttons: v.optional(ServiceButtons, []),
+  client_buttons: v.optional(ServiceButtons, []),
+  client_actions: v.optional(ClientActions, []),
   /** What hooks.ts registered, in its order: a handler's number is its place here. */
   hooks: v.optional(v.array(v.object({ event: v.string(), priority: v.number() })), []),
   /** Things that work but are probably not meant, shown at install. */

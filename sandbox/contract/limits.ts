@@ -148,4 +148,14 @@ export const LIMITS = Object.freeze({
   secretBytes: 16 * 1024,
   /** Hosts that the secret of a row is bound to. */
   secretHosts: 5,
+
+  /** Buttons that a Product declares for staff, and as many for clients. */
+  declaredButtons: 12,
+  /** What usageUpdate() may report of one service. */
+  usageMetrics: 12,
+  /** What reconcile() may report of one service. */
+  reportedDifferences: 50,
+  /** One text of a report, or what a button says. */
+  careNoteCharacters: 500,
+  passwordCharacters: 128,
 });

@@ -64,7 +64,11 @@ export interface MethodFamily {
   readonly doc: string;
   readonly result: Schema;
   /** The names this family may have, given what the module declared. */
-  readonly names: (declared: { readonly tabs: readonly string[] }) => readonly string[];
+  readonly names: (declared: {
+    readonly tabs: readonly string[];
+    readonly adminButtons?: readonly string[];
+    readonly clientButtons?: readonly string[];
+  }) => readonly string[];
 }
 
 export interface Kind<T extends string = string, M extends Methods = Methods> {

@@ -3,7 +3,8 @@
  * An instance lives for one invocation. What was not granted is absent (undefined) here and refused by the host besides.
  */
 import type { Kysely } from 'kysely';
-import type { ServiceAction } from '../contract/kinds/product.ts';
+import type { Renewal, ServiceAction } from '../contract/kinds/product.ts';
+import type { ClientAction, ServiceButton } from '../contract/kinds/service-care.ts';
 import type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';
 import type { Message } from '../contract/kinds/notification.ts';
 import type { InvoiceView } from '../contract/kinds/payment.ts';
@@ -571,11 +572,31 @@ export abstract class Product<Tables = Record<string, Record<string, unknown>>> 
     return result;
   }
 
+  renewCallback(result: unknown, _taskUuid: string): Maybe<unknown> {
+    return result;
+  }
+
+  /** Queues renewJob() with the period that was paid. Called only where there is a renewJob(), or a renew() of the module's own. */
+  renew(paid: Renewal): Maybe<ActionAnswer> {
+    return this.queueAction('renew', { ...paid });
+  }
+  adminButtons(): Maybe<ServiceButton[]> {
+    return [];
+  }
+  clientButtons(): Maybe<ServiceButton[]> {
+    return [];
+  }
+  /** What clients may do themselves: 'changePassword', 'singleSignOn'. */
+  clientActions(): Maybe<ClientAction[]> {
+    return [];
+  }
+
   /** What create() and its like do: provision status 'processing', then the action's job (contract A09). */
-  protected async queueAction(action: ServiceAction): Promise<ActionAnswer> {
+  protected async queueAction(action: ServiceAction, params: Data = {}): Promise<ActionAnswer> {
     await this.service.setProvisionStatus('processing');
     await this.tasks.add({
       method: `${action}Job`,
+      params,
       tries: 1,
       backoff: 60,
       timeout: 600,

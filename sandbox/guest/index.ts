@@ -36,6 +36,15 @@ export declare abstract class Controller<Tables = AnyTables> extends BaseControl
 }
 
 export type { ActionAnswer, Data, PayData, RefundAnswer, SaveAnswer, Tabs } from './base.ts';
+export type { Renewal } from '../contract/kinds/product.ts';
+export type {
+  ClientAction,
+  PasswordRequest,
+  ReconcileAnswer,
+  ServiceButton,
+  UsageAnswer,
+  Who,
+} from '../contract/kinds/service-care.ts';
 export type { Message } from '../contract/kinds/notification.ts';
 export type { InvoiceView } from '../contract/kinds/payment.ts';
 export type { Field, Permission, Route, SidebarEntry } from '../contract/kinds/module.ts';

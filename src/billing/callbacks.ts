@@ -38,6 +38,7 @@ export function createServiceCallbacks(deps: CallbackDeps): OnFinished {
       if (finished.status !== 'completed' && action !== undefined)
         await tellOfFailedAction(trx, action, serviceId, finished.error?.message ?? '');
       else if (action === 'change_package') await tellOfService(trx, 'ServiceChangedPackage', serviceId);
+      else if (action === 'renew') await tellOfService(trx, 'ServiceRenewed', serviceId);
     };
   };
 }
@@ -74,7 +75,9 @@ async function conclude(trx: Trx, { task, serviceId, action, succeeded }: Ended)
     else await moveBack(trx, serviceId);
   }
   if (service.provision_status !== 'processing' || (await hasFollowUp(trx, serviceId, task.id))) return;
-  if (!succeeded) await setProvisionStatus(trx, serviceId, 'failed', 'host');
+  // What could not be renewed runs on: it is paid.
+  if (!succeeded)
+    await setProvisionStatus(trx, serviceId, action === 'renew' ? 'completed' : 'failed', 'host');
   else if (action !== undefined)
     await setProvisionStatus(trx, serviceId, SERVICE_ACTIONS[action].provision ?? 'completed', task.method);
 }

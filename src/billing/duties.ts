@@ -11,7 +11,7 @@ import { BILLING_LIMITS } from './limits.ts';
 
 const Duty = v.object({
   service_id: v.string(),
-  action: v.picklist(['create', 'suspend', 'unsuspend', 'termination']),
+  action: v.picklist(['create', 'suspend', 'unsuspend', 'termination', 'renew']),
 });
 
 /** Does the action as an admin would. @throws HostError when it is refused */
@@ -37,7 +37,11 @@ const PROMPT = sql`
   select s.id, 'unsuspend' from services s
   where s.overdue_since is not null and s.status = 'suspended' and s.cancel_at is null and ${IDLE}
     and not exists (select 1 from invoice_items item join invoices i on i.id = item.invoice_id
-      where item.service_id = s.id and i.status = 'overdue')`;
+      where item.service_id = s.id and i.status = 'overdue')
+  union all
+  select s.id, 'renew' from services s
+  where s.status = 'active' and ${IDLE} and s.id in (select service_id from service_renewals
+    where told_at is null and tries < ${sql.lit(BILLING_LIMITS.renewTries)})`;
 
 function slow(now: Date) {
   return sql`

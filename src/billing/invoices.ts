@@ -10,6 +10,7 @@ import type { Trx } from '../jobs/task.ts';
 import { addCredit, lockCredit } from './credit.ts';
 import { BILLING_LIMITS } from './limits.ts';
 import { takeInvoiceNumber } from './settings.ts';
+import { noteRenewals } from './renewals.ts';
 import { tell } from './tell.ts';
 
 export type Invoice = Selectable<InvoicesTable>;
@@ -132,6 +133,7 @@ export async function settle(trx: Trx, invoice: Invoice, amountMinor: number): P
   if (paid < invoice.total_minor) return change(trx, invoice.id, { paid_minor: paid });
   const settled = await change(trx, invoice.id, { paid_minor: paid, status: 'paid', paid_at: new Date() });
   await tellOf(trx, 'InvoicePaid', settled);
+  await noteRenewals(trx, settled.id);
   return settled;
 }
 

@@ -13,6 +13,8 @@ export const BILLING_LIMITS = Object.freeze({
   billEveryMs: 60_000,
   /** An action that was refused is tried again after this long. */
   retryActionMs: 600_000,
+  /** A module that refuses to renew is asked so often. */
+  renewTries: 20,
   serviceNameChars: 100,
   payloadBytes: 65_536,
   /** How often an hour listeners (and the client, by mail) are told that one invoice could not be paid. */

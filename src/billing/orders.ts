@@ -23,6 +23,7 @@ import {
   type SoldProduct,
   tooManyOrders,
 } from './place-order.ts';
+import { forgetRenewals, nextRenewal, renewalTold } from './renewals.ts';
 import { tellOfAction, tellOfFailedAction } from './service-events.ts';
 import { setProvisionStatus, type ServiceStatus } from './service-status.ts';
 
@@ -41,6 +42,7 @@ const ALLOWED: Readonly<Record<ServiceAction, readonly ServiceStatus[]>> = {
   unsuspend: ['suspended'],
   termination: ['pending', 'active', 'suspended', 'manual', 'fraud'],
   change_package: ['active'],
+  renew: ['active'],
 };
 const WORDS: Readonly<Record<ServiceAction, string>> = {
   create: 'created',
@@ -48,6 +50,7 @@ const WORDS: Readonly<Record<ServiceAction, string>> = {
   unsuspend: 'resumed',
   termination: 'terminated',
   change_package: 'moved to another product',
+  renew: 'renewed',
 };
 
 export function createBilling(deps: BillingDeps): Billing {
@@ -194,12 +197,16 @@ async function serviceAction(
   if (!ALLOWED[input.action].includes(row.status)) {
     throw new HostError('CONFLICT', `A service that is ${row.status} cannot be ${WORDS[input.action]}.`);
   }
-  if (!version.declaration.own_methods.includes(input.action) && !version.methods.has(`${input.action}Job`)) {
+  const { own_methods: own } = version.declaration;
+  if (!own.includes(input.action) && !version.methods.has(`${input.action}Job`)) {
+    // Nothing that a module must have: without it there is nothing to tell.
+    if (input.action === 'renew' && (await forgetRenewals(deps.db, row.id))) return { message: '' };
     throw new HostError(
       'CONFLICT',
       `This module has no ${input.action}Job(): its services cannot be ${WORDS[input.action]}.`,
     );
   }
+  if (input.action === 'renew') return renew(deps, row.id, row.installation_id);
   if (input.action === 'change_package') {
     const target = await readTarget(deps, row.installation_id, input.productId);
     await priceOf(deps.db, target, row.period);
@@ -207,6 +214,20 @@ async function serviceAction(
   }
   await runAction(deps, row.id, row.installation_id, input.action);
   return { message: `The service is being ${WORDS[input.action]}.` };
+}
+
+/** Tells the module of the oldest paid period that it was not told of. @throws CONFLICT if there is none, and as runAction() */
+async function renew(
+  deps: BillingDeps,
+  serviceId: string,
+  installationId: string,
+): Promise<{ message: string }> {
+  const renewal = await nextRenewal(deps.db, serviceId);
+  if (renewal === undefined)
+    throw new HostError('CONFLICT', 'No paid period of this service waits for its module.');
+  await runAction(deps, serviceId, installationId, 'renew', [renewal.period]);
+  await renewalTold(deps.db, serviceId, renewal.id);
+  return { message: 'The service is being renewed.' };
 }
 
 async function readTarget(
@@ -229,6 +250,7 @@ async function runAction(
   serviceId: string,
   installationId: string,
   action: ServiceAction,
+  args: readonly unknown[] = [],
 ): Promise<void> {
   await tellOfAction(deps.db, action, serviceId);
   try {
@@ -236,14 +258,16 @@ async function runAction(
       installationId,
       serviceId,
       purpose: 'request',
-      calls: [onModule(action)],
+      calls: [onModule(action, ...args)],
       judge: judgeAction,
     });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     await deps.db.transaction().execute(async (trx) => {
       if (action === 'change_package') await moveBack(trx, serviceId);
-      if (error instanceof InvocationFailed) await setProvisionStatus(trx, serviceId, 'failed', 'host');
+      // What is paid runs on, renewed or not.
+      if (error instanceof InvocationFailed && action !== 'renew')
+        await setProvisionStatus(trx, serviceId, 'failed', 'host');
       await tellOfFailedAction(trx, action, serviceId, error.message);
     });
     throw error;

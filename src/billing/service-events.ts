@@ -11,21 +11,24 @@ type Begun =
   | 'ServiceUnsuspending'
   | 'ServiceTerminating'
   | 'ServiceCancelling'
-  | 'ServiceChangingPackage';
+  | 'ServiceChangingPackage'
+  | 'ServiceRenewing';
 type Done =
   | 'ServiceCreated'
   | 'ServiceSuspended'
   | 'ServiceUnsuspended'
   | 'ServiceTerminated'
   | 'ServiceCancelled'
-  | 'ServiceChangedPackage';
+  | 'ServiceChangedPackage'
+  | 'ServiceRenewed';
 type Failed =
   | 'ServiceCreateFailed'
   | 'ServiceSuspendFailed'
   | 'ServiceUnsuspendFailed'
   | 'ServiceTerminateFailed'
   | 'ServiceCancelFailed'
-  | 'ServiceChangePackageFailed';
+  | 'ServiceChangePackageFailed'
+  | 'ServiceRenewFailed';
 
 const ACTIONS: Readonly<Record<ServiceAction, { readonly begun: Begun; readonly failed: Failed }>> = {
   create: { begun: 'ServiceCreating', failed: 'ServiceCreateFailed' },
@@ -33,6 +36,7 @@ const ACTIONS: Readonly<Record<ServiceAction, { readonly begun: Begun; readonly 
   unsuspend: { begun: 'ServiceUnsuspending', failed: 'ServiceUnsuspendFailed' },
   termination: { begun: 'ServiceTerminating', failed: 'ServiceTerminateFailed' },
   change_package: { begun: 'ServiceChangingPackage', failed: 'ServiceChangePackageFailed' },
+  renew: { begun: 'ServiceRenewing', failed: 'ServiceRenewFailed' },
 };
 
 async function read(trx: Kysely<Tables>, serviceId: string) {

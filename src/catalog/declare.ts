@@ -9,7 +9,13 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { InvocationContext, ModuleCall } from '../../sandbox/contract/invocation.ts';
 import { isHostCalled, kinds } from '../../sandbox/contract/kinds.ts';
 import { Field, Permission, Route, SidebarEntry } from '../../sandbox/contract/kinds/module.ts';
-import { SERVICE_ACTION_NAMES, TabConfig } from '../../sandbox/contract/kinds/product.ts';
+import {
+  BUTTON_METHODS,
+  OPTIONAL_ACTIONS,
+  SERVICE_ACTION_NAMES,
+  TabConfig,
+} from '../../sandbox/contract/kinds/product.ts';
+import { ClientActions, ServiceButtons } from '../../sandbox/contract/kinds/service-care.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import { checkHooks } from '../../sandbox/contract/manifest-events.ts';
 import type { Manifest } from '../../sandbox/contract/manifest.ts';
@@ -57,6 +63,9 @@ const QUESTIONS = {
   },
   product_fields: { method: 'productFields', schema: few(Field, LIMITS.declaredFields), empty: [] },
   service_fields: { method: 'serviceFields', schema: few(Field, LIMITS.declaredFields), empty: [] },
+  admin_buttons: { method: 'adminButtons', schema: ServiceButtons, empty: [] },
+  client_buttons: { method: 'clientButtons', schema: ServiceButtons, empty: [] },
+  client_actions: { method: 'clientActions', schema: ClientActions, empty: [] },
 } as const;
 type Question = keyof typeof QUESTIONS;
 const QUESTION_NAMES = Object.keys(QUESTIONS) as readonly Question[];
@@ -96,6 +105,7 @@ export async function readDeclaration(
   checkSchedule(declaration, manifest);
   checkFieldMethods(declaration, manifest);
   checkRoutes(declaration);
+  checkButtons(declaration);
   return { ...declaration, warnings: [...checkTabs(declaration, contents), ...checkJobs(declaration)] };
 }
 
@@ -246,6 +256,26 @@ function checkRoutes(declaration: Declaration): void {
   }
 }
 
+/** A button that would do nothing, or that nobody could press, is a mistake; so is an offer without what is offered. */
+function checkButtons(declaration: Declaration): void {
+  const { admin_buttons: admin, client_buttons: client, methods } = declaration;
+  const permissions = new Set(declaration.permissions.map(({ key }) => key));
+  for (const [who, buttons] of Object.entries({ admin, client } as const))
+    for (const { key } of buttons) {
+      const method = `${who === 'admin' ? BUTTON_METHODS.admin : BUTTON_METHODS.client}${key}`;
+      if (!methods.includes(method))
+        throw problem(`${who}Buttons(): "${key}": there is no method ${method}().`);
+    }
+  for (const { key, permission } of admin)
+    if (permission !== undefined && !permissions.has(permission))
+      throw problem(`adminButtons(): "${key}": the permission "${permission}" is not in adminPermissions().`);
+  for (const { key, permission } of client)
+    if (permission !== undefined)
+      throw problem(`clientButtons(): "${key}": clients have no permissions; leave "${permission}" out.`);
+  for (const action of declaration.client_actions)
+    if (!methods.includes(action)) throw problem(`clientActions(): there is no method ${action}().`);
+}
+
 function checkTabs(declaration: Declaration, contents: ReadPackage): string[] {
   const warnings: string[] = [];
   for (const tab of declaration.tabs) {
@@ -262,6 +292,9 @@ function checkTabs(declaration: Declaration, contents: ReadPackage): string[] {
 function checkJobs(declaration: Declaration): string[] {
   if (!declaration.methods.includes('create')) return [];
   return SERVICE_ACTION_NAMES.filter(
-    (action) => !declaration.own_methods.includes(action) && !declaration.methods.includes(`${action}Job`),
+    (action) =>
+      !OPTIONAL_ACTIONS.has(action) &&
+      !declaration.own_methods.includes(action) &&
+      !declaration.methods.includes(`${action}Job`),
   ).map((action) => `There is no ${action}Job(); “${action}” is not offered for this module’s services.`);
 }

@@ -277,6 +277,21 @@ export interface LogsTable {
   at: Defaulted<Date>;
 }
 
+export interface ModuleActionsTable {
+  id: Defaulted<string>;
+  tenant_id: string;
+  installation_id: string;
+  service_id: Nullable<string>;
+  action: 'button' | 'password' | 'sign_on' | 'reconcile' | 'not_found' | 'test';
+  title: Defaulted<string>;
+  ok: boolean;
+  message: Defaulted<string>;
+  duration_ms: number;
+  account_id: Nullable<string>;
+  actor: 'admin' | 'client' | 'host';
+  at: Defaulted<Date>;
+}
+
 export interface ModuleVersionsTable {
   id: Defaulted<string>;
   module_id: string;
@@ -468,6 +483,19 @@ export interface SecretsTable {
   instance_id: Nullable<string>;
 }
 
+export interface ServiceCareTable {
+  service_id: string;
+  tenant_id: string;
+  usage: Nullable<Json>;
+  usage_at: Nullable<Date>;
+  usage_error: Nullable<string>;
+  usage_due_at: Defaulted<Date>;
+  report: Nullable<Json>;
+  report_at: Nullable<Date>;
+  report_error: Nullable<string>;
+  report_due_at: Defaulted<Date>;
+}
+
 export interface ServiceChangesTable {
   id: Computed<number>;
   service_id: string;
@@ -476,6 +504,16 @@ export interface ServiceChangesTable {
   new_value: string;
   actor: string;
   at: Defaulted<Date>;
+}
+
+export interface ServiceRenewalsTable {
+  id: Computed<number>;
+  service_id: string;
+  invoice_id: string;
+  period_from: Date;
+  period_to: Date;
+  tries: Defaulted<number>;
+  told_at: Nullable<Date>;
 }
 
 export interface ServicesTable {
@@ -650,6 +688,7 @@ export interface Tables {
   invoice_items: InvoiceItemsTable;
   invoices: InvoicesTable;
   logs: LogsTable;
+  module_actions: ModuleActionsTable;
   module_versions: ModuleVersionsTable;
   modules: ModulesTable;
   notification_layouts: NotificationLayoutsTable;
@@ -667,7 +706,9 @@ export interface Tables {
   schedules: SchedulesTable;
   schema_migrations: SchemaMigrationsTable;
   secrets: SecretsTable;
+  service_care: ServiceCareTable;
   service_changes: ServiceChangesTable;
+  service_renewals: ServiceRenewalsTable;
   services: ServicesTable;
   sessions: SessionsTable;
   settings: SettingsTable;

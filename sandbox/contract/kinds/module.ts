@@ -141,6 +141,11 @@ export const moduleMethods = {
   adminSidebar: method('Menu entries; `link` is a route name.', NoArgs, v.array(SidebarEntry)),
   adminWebRoutes: method('Admin pages.', NoArgs, v.array(Route)),
   adminApiRoutes: method('Admin API for the pages’ scripts.', NoArgs, v.array(Route)),
+  testConnection: method(
+    'Whether the other side answers and takes the credentials: {status, message?}. Of the product or instance whose page asks, else of the module’s settings.',
+    NoArgs,
+    ActionResult,
+  ),
   apiWebhookPost: method(
     'A webhook delivery. `request.rawBody` holds the bytes that were signed.',
     NoArgs,
