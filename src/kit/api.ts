@@ -1,6 +1,7 @@
 /** A service of somebody else's, played by a test: it answers on loopback and writes down what it was asked. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 
 export interface Asked {
   readonly method: string;
@@ -38,6 +39,28 @@ async function readAsked(request: IncomingMessage): Promise<Asked> {
     ),
     body: json ? (JSON.parse(text) as unknown) : text,
   };
+}
+
+/** One that takes connections and never says anything. */
+export async function silentServer(): Promise<
+  AsyncDisposable & { readonly origin: string; readonly port: number }
+> {
+  const open = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    open.add(socket);
+    socket.on('error', () => undefined).on('close', () => open.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const close = async (): Promise<void> => {
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of open) socket.destroy();
+    await closed;
+  };
+  return { origin: `http://127.0.0.1:${port}`, port, [Symbol.asyncDispose]: close };
 }
 
 export type Respond = (asked: Asked) => Promise<Answer | undefined> | Answer | undefined;

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { ModuleCall, ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import { HOST_ONLY_METHODS } from '../../sandbox/contract/kinds.ts';
+import { createInvoice } from '../billing/invoices.ts';
 import { judgeLifecycle, responseOf, valueOf } from '../catalog/answers.ts';
 import type { FakeCloud } from '../fakecloud/spawn.ts';
 import { enqueueTask } from '../jobs/queue.ts';
@@ -42,6 +43,12 @@ export interface RequestLine {
   readonly target: string;
   readonly status: number | null;
   readonly error_code: string | null;
+}
+
+export interface BookedPayment {
+  readonly transaction_id: string | null;
+  readonly amount: number;
+  readonly fee: number;
 }
 
 export interface ServiceState {
@@ -297,6 +304,42 @@ export class KitModule implements AsyncDisposable {
       data: v.parse(Json, row.data),
       provision_data: v.parse(Json, row.provision_data),
     };
+  }
+
+  /** An unpaid invoice of the kit's client. @returns its uuid */
+  async newInvoice(amount = 1_000, currency = 'USD'): Promise<string> {
+    const { tenantId, clientId } = this.#at;
+    const items = [
+      { kind: 'other' as const, serviceId: null, description: 'Kit invoice', amountMinor: amount },
+    ];
+    const { id } = await this.#at.host.bulkhead.panel.db
+      .transaction()
+      .execute((trx) => createInvoice(trx, { tenantId, clientId, currency, useCredit: false, items }));
+    return id;
+  }
+
+  /** What the client sees who chose this Payment for an invoice: getClientAreaHtml, or where it sends them. */
+  async pay(invoiceId: string): Promise<ModuleResponse> {
+    const { tenantId, instanceId } = this.#at;
+    return this.#at.host.bulkhead.panel.gateways.pay({
+      tenantId,
+      invoiceId,
+      instanceId: instanceId ?? '',
+      account: this.client,
+      returnUrl: 'http://127.0.0.1:4300/return',
+      cancelUrl: 'http://127.0.0.1:4300/cancel',
+    });
+  }
+
+  /** What is booked for an invoice, oldest first; amounts in minor units. */
+  async payments(invoiceId: string): Promise<BookedPayment[]> {
+    return this.#at.host.bulkhead.panel.db
+      .selectFrom('payments')
+      .select(['transaction_id', 'amount_minor as amount', 'fee_minor as fee'])
+      .where('invoice_id', '=', invoiceId)
+      .where('tenant_id', '=', this.#at.tenantId)
+      .orderBy('created_at')
+      .execute();
   }
 
   /** Runs the jobs that wait, and those they add. @returns all tasks of the module, oldest first */

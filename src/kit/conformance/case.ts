@@ -4,6 +4,19 @@ import type { Manifest } from '../../../sandbox/contract/manifest.ts';
 import type { Loaded, LoadOptions } from '../load.ts';
 import type { Values } from '../module.ts';
 
+export interface PaidInvoice {
+  readonly uuid: string;
+  /** In minor units. */
+  readonly amount: number;
+  readonly currency: string;
+}
+
+export interface Delivery {
+  /** The very bytes that were signed. */
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 export interface ConformanceOptions extends LoadOptions {
   /** A product configuration the module accepts. Without it, cases that need a service are left out. */
   readonly product?: Values;
@@ -11,8 +24,8 @@ export interface ConformanceOptions extends LoadOptions {
   readonly order?: Values;
   /** A message that a Notification can send with these settings. */
   readonly message?: Values;
-  /** What getClientAreaHtml of a Payment gets as data.invoice. */
-  readonly invoice?: Values;
+  /** A genuine webhook delivery of a Payment, which says that this invoice was paid in full. */
+  readonly delivery?: (paid: PaidInvoice) => Delivery;
   /** Keys of texts that templates and code name in ways that cannot be read off the source. */
   readonly keys?: readonly string[];
 }

@@ -13,7 +13,7 @@ import { parseManifest } from '../../../sandbox/contract/manifest.ts';
 import { findModule } from '../folder.ts';
 import { load } from '../load.ts';
 import type { Case, ConformanceOptions, Subject } from './case.ts';
-import { everyType } from './every.ts';
+import { afterwards, everyType } from './every.ts';
 import { notificationCases, paymentCases } from './others.ts';
 import { productCases } from './product.ts';
 
@@ -79,6 +79,7 @@ export function conformance(name: string, options: ConformanceOptions & TestRunn
   for (const { name: sentence, applies, run } of [
     ...everyType,
     ...(BY_TYPE[name.split('/')[0] ?? ''] ?? []),
+    ...afterwards,
   ]) {
     options.test(`${name} ${sentence}`, async () => {
       const at = await subject();

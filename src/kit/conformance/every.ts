@@ -1,6 +1,7 @@
 /** What holds for a module of any type. */
 import { capabilities, type CapabilityName } from '../../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { enqueueTask } from '../../jobs/queue.ts';
 import type { Case, Subject } from './case.ts';
 import { must, none } from './case.ts';
 
@@ -166,6 +167,47 @@ const pages: Case = {
   },
 };
 
+const nonsense: Case = {
+  name: 'answers nonsense at each of its routes, and breaks on none',
+  applies: ({ declaration }) => declaration.web_routes.length + declaration.api_routes.length > 0,
+  async run({ module, declaration }) {
+    for (const { uri, method } of [...declaration.web_routes, ...declaration.api_routes]) {
+      // Pages as they are shown are the case above.
+      if (method === 'get' && !uri.includes('{')) continue;
+      const path = uri.replaceAll(/\{\w+\}/g, 'nowhere');
+      for (const body of method === 'get' ? [undefined] : [undefined, 'not json', [], { '': null }]) {
+        const shown = `${method.toUpperCase()} ${path} with ${JSON.stringify(body) ?? 'nothing'}`;
+        const answer = await module
+          .request(method, path, body)
+          .catch((error: unknown) => Promise.reject(new Error(`${shown} threw ${String(error)}`)));
+        must(answer.status < 500, `${shown} was answered with ${answer.status}`);
+      }
+    }
+  },
+};
+
+const scheduled: Case = {
+  name: 'gets done what it runs by the clock',
+  async run({ module }) {
+    const { installationId, host } = module.installed;
+    const { db } = host.bulkhead.panel;
+    const rows = await db
+      .selectFrom('schedules')
+      .select('method')
+      .where('installation_id', '=', installationId)
+      .execute();
+    for (const { method } of rows) {
+      const tags = ['kit:conformance'];
+      const { id } = await enqueueTask(db, { installationId, method, tags });
+      const task = (await module.runTasks()).find(({ uuid }) => uuid === id);
+      must(
+        task?.status === 'completed',
+        `${method}() ended as ${task?.status}: ${JSON.stringify(task?.error)}`,
+      );
+    }
+  },
+};
+
 const webhook: Case = {
   name: 'answers a delivery that is not genuine without breaking',
   applies: ({ declaration }) => declaration.own_methods.includes('apiWebhookPost'),
@@ -189,5 +231,23 @@ export const everyType: readonly Case[] = [
   again,
   update,
   pages,
+  nonsense,
+  scheduled,
   webhook,
 ];
+
+const refusals: Case = {
+  name: 'is refused nothing where all it asks for is granted',
+  async run({ module }) {
+    const refused = (await module.logs())
+      .filter(({ source, action }) => source === 'host' && action.startsWith('refused: '))
+      .map(({ request }) => String(request));
+    none(
+      'used and not asked for',
+      refused.filter((text) => text.includes('add it to permissions')),
+    );
+  },
+};
+
+/** After everything else: what all that left behind. */
+export const afterwards: readonly Case[] = [refusals];

@@ -31,12 +31,39 @@ const settingsPage: Case = {
 };
 
 const pay: Case = {
-  name: 'shows a client how to pay an invoice',
-  applies: ({ options }) => options.invoice !== undefined,
+  name: 'shows a client how to pay an invoice, or sends them where it may',
+  async run({ module }) {
+    const answer = await module.pay(await module.newInvoice());
+    must(
+      answer.kind === 'redirect' || (answer.kind === 'html' && answer.html.trim() !== ''),
+      `getClientAreaHtml() answered ${answer.kind} ${answer.status}`,
+    );
+  },
+};
+
+const AMOUNT = 4_321;
+const COPIES = 10;
+
+const once: Case = {
+  name: 'books what a delivery says once, however often and at once it comes',
+  applies: ({ options }) => options.delivery !== undefined,
   async run({ module, options }) {
-    const answer = await module.call('getClientAreaHtml', { invoice: options.invoice });
-    const shown = typeof answer === 'string' ? answer : JSON.stringify(answer);
-    must(shown !== '' && shown !== 'null', 'getClientAreaHtml() gave nothing');
+    const invoice = await module.newInvoice(AMOUNT);
+    const paid = { uuid: invoice, amount: AMOUNT, currency: 'USD' };
+    const { body, headers } = options.delivery?.(paid) ?? { body: '', headers: {} };
+    const deliver = async (): Promise<void> => {
+      const { status } = await module.webhook('POST', body, headers);
+      must(status < 300, `a genuine delivery was answered with ${status}`);
+    };
+    await Promise.all(Array.from({ length: COPIES }, deliver));
+    await deliver();
+    const booked = await module.payments(invoice);
+    must(
+      booked.length === 1 && booked[0]?.amount === AMOUNT,
+      `one payment of ${AMOUNT} is expected; booked: ${JSON.stringify(booked)}`,
+    );
+    const forged = await module.webhook('POST', `${body} `, headers).catch(() => ({ status: 400 }));
+    must(forged.status >= 400, `a delivery whose bytes were changed was answered with ${forged.status}`);
   },
 };
 
@@ -66,5 +93,5 @@ const send: Case = {
   },
 };
 
-export const paymentCases: readonly Case[] = [moduleData, settingsPage, pay];
+export const paymentCases: readonly Case[] = [moduleData, settingsPage, pay, once];
 export const notificationCases: readonly Case[] = [moduleData, settingsPage, badMessages, send];

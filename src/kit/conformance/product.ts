@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { SaveResult } from '../../../sandbox/contract/kinds/module.ts';
 import type { ServiceAction } from '../../../sandbox/contract/kinds/product.ts';
+import { silentServer } from '../api.ts';
 import type { Case, Subject } from './case.ts';
 import { must, none } from './case.ts';
 
@@ -123,6 +124,9 @@ const life: Case = {
   },
 };
 
+const AllowedShape = v.object({ cidr: v.string(), port: v.number() });
+type Allowed = v.InferOutput<typeof AllowedShape>;
+
 /** Runs `work` while the module can reach nothing; what it could before is given back. */
 async function cutOff({ module }: Subject, work: () => Promise<void>): Promise<void> {
   const { tenantId, adminId, host } = module.installed;
@@ -136,7 +140,7 @@ async function cutOff({ module }: Subject, work: () => Promise<void>): Promise<v
   try {
     await work();
   } finally {
-    const allow = v.parse(v.array(v.object({ cidr: v.string(), port: v.number() })), allowed);
+    const allow = v.parse(v.array(AllowedShape), allowed);
     await tenants.allowEgress({ tenantId, allow, accountId: adminId });
   }
 }
@@ -177,4 +181,75 @@ const unreachable: Case = {
   },
 };
 
-export const productCases: readonly Case[] = [badInput, settled, life, unreachable];
+const SILENT_S = 2;
+const PATIENCE_S = 600;
+
+/** The settings that hold the addresses of the other side. */
+function addressFields({ manifest }: Subject): string[] {
+  return manifest.asks.flatMap(({ id }) => /^http\.hosts:\{settings\.(\w+)\}$/.exec(id)?.[1] ?? []);
+}
+
+/** Runs `work` while whoever the module asks takes its connections and never answers. */
+async function unanswered(subject: Subject, work: () => Promise<void>): Promise<void> {
+  const { tenantId, adminId, installationId, host } = subject.module.installed;
+  const { catalog, db, tenants } = host.bulkhead.panel;
+  await using silent = await silentServer();
+  const stored = await db
+    .selectFrom('installations as installation')
+    .innerJoin('tenants as tenant', 'tenant.id', 'installation.tenant_id')
+    .select(['installation.settings', 'tenant.egress_allow'])
+    .where('installation.id', '=', installationId)
+    .executeTakeFirstOrThrow();
+  const settings = v.parse(v.record(v.string(), v.unknown()), stored.settings);
+  const put = async (values: Readonly<Record<string, unknown>>, more: readonly Allowed[]): Promise<void> => {
+    const allow = [...v.parse(v.array(AllowedShape), stored.egress_allow), ...more];
+    await tenants.allowEgress({ tenantId, allow, accountId: adminId });
+    const saved = await catalog.saveSettings({ installationId, values, accountId: adminId });
+    must(saved.ok, `the settings were refused: ${JSON.stringify(saved)}`);
+  };
+  const elsewhere = Object.fromEntries(addressFields(subject).map((field) => [field, silent.origin]));
+  await put({ ...settings, ...elsewhere }, [{ cidr: '127.0.0.1/32', port: silent.port }]);
+  try {
+    await work();
+  } finally {
+    await put(settings, []);
+  }
+}
+
+const timeout: Case = {
+  name: 'is stopped and says so when the other side never answers, and its job can be run again',
+  applies: (subject) => hasSample(subject) && addressFields(subject).length > 0,
+  async run(subject) {
+    const { module } = subject;
+    const { db, jobs } = module.installed.host.bulkhead.panel;
+    const { adminId } = module.installed;
+    const creating = async () => (await module.tasks()).findLast(({ method }) => method === 'createJob');
+    // The job's own time is minutes; nobody who runs a suite has them.
+    const givenSeconds = async (timeout_s: number): Promise<void> => {
+      const once = { timeout_s, tries: 1, max_exceptions: 1 };
+      await db
+        .updateTable('tasks')
+        .set(once)
+        .where('id', '=', (await creating())?.uuid ?? '')
+        .execute();
+    };
+    begin(subject);
+    await unanswered(subject, async () => {
+      await module.order();
+      await givenSeconds(SILENT_S);
+      await module.runTasks({ delayed: true });
+    });
+    const task = await creating();
+    must(task?.status === 'failed' && task.error !== null, `createJob ended as ${task?.status}`);
+    const { provision_status: provision, status } = await module.service();
+    must(provision === 'failed', `the service is ${status}, ${provision}, though nothing was answered`);
+    await givenSeconds(PATIENCE_S);
+    await jobs.retry(task?.uuid ?? '', adminId);
+    await module.runTasks({ delayed: true });
+    // What may have been done already is for a person to see, unless the step can look.
+    const inDoubt = v.is(v.looseObject({ code: v.literal('STEP_IN_DOUBT') }), (await creating())?.error);
+    if (!inDoubt) await expectStatus(subject, 'completed');
+  },
+};
+
+export const productCases: readonly Case[] = [badInput, settled, life, unreachable, timeout];

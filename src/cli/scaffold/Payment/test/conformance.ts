@@ -1,4 +1,5 @@
 /** What the conformance suite tries this module with. */
+import { createHmac } from 'node:crypto';
 import type { ConformanceOptions } from 'bulkhead/kit';
 
 export const SECRET = 'a-secret-for-tests-1';
@@ -16,5 +17,15 @@ export const INVOICE = {
 
 export const options: ConformanceOptions = {
   settings: { account: 'DE89370400440532013000', webhook_secret: SECRET },
-  invoice: INVOICE,
+  delivery: ({ uuid, amount, currency }) => {
+    const body = JSON.stringify({
+      type: 'payment.succeeded',
+      invoice: uuid,
+      transaction: `t-${uuid}`,
+      amount,
+      currency,
+    });
+    const signature = createHmac('sha256', SECRET).update(body).digest('hex');
+    return { body, headers: { 'content-type': 'application/json', 'x-signature': signature } };
+  },
 };

@@ -1,0 +1,6 @@
+/** `bulkhead module test` here: what every module of its type must hold, in a real host. */
+import { after, test } from 'node:test';
+import { conformance } from 'bulkhead/kit';
+import { options } from './conformance.ts';
+
+conformance('Product/VPSHosting', { ...options, test, after });
