@@ -153,6 +153,25 @@ async function readDoubt(db: Db, taskId: string): Promise<WireError | undefined>
   };
 }
 
+/** In error_code of a delivery that was sent: a run before had been cut off, perhaps after the message was out. */
+export const SENT_TWICE = 'INTERRUPTED';
+
+/**
+ * A run that its process did not live to end, of a sender whose requests are in no journal. What it had sent, nobody knows: so it is sent
+ * again, and that is said.
+ */
+async function wasCutOff(trx: Trx, taskId: string): Promise<boolean> {
+  const cut = await trx
+    .selectFrom('task_attempts')
+    .select('id')
+    .where('task_id', '=', taskId)
+    .where('outcome', '=', 'interrupted')
+    .where((e) => e.not(e.exists(e.selectFrom('steps').select('name').where('task_id', '=', taskId))))
+    .limit(1)
+    .executeTakeFirst();
+  return cut !== undefined;
+}
+
 /** Writes down what became of a delivery, in the transaction that ends its task. */
 export function createDeliveryEnd(deps: { readonly vault: Pick<Vault, 'open'> }): OnFinished {
   return async (task, finished) => {
@@ -167,12 +186,13 @@ export function createDeliveryEnd(deps: { readonly vault: Pick<Vault, 'open'> })
       .text(finished.error?.message ?? '')
       .slice(0, NOTIFICATION_LIMITS.errorCharacters);
     return async (trx) => {
+      const cutOff = sent && (await wasCutOff(trx, task.id)) ? SENT_TWICE : null;
       await trx
         .updateTable('deliveries')
         .set({
           status: sent ? 'sent' : finished.error?.code === 'STEP_IN_DOUBT' ? 'in_doubt' : 'failed',
           attempts: task.attempts,
-          error_code: sent ? null : String(code ?? finished.error?.code ?? 'MODULE_ERROR').slice(0, 40),
+          error_code: sent ? cutOff : String(code ?? finished.error?.code ?? 'MODULE_ERROR').slice(0, 40),
           error_message: sent ? null : message,
           finished_at: new Date(),
         })

@@ -113,6 +113,11 @@ const OPS: Readonly<Record<string, (args: unknown) => Promise<unknown>>> = {
     const instanceId = await a.newInstance(name, 'Main', values);
     return { instanceId, hookId: (await a.hook(instanceId)).split('/').at(-1) };
   },
+  instance: async (args) => {
+    const { a, name } = await tenantOf(args);
+    const { settings: values } = v.parse(v.object({ settings: v.record(v.string(), v.unknown()) }), args);
+    return a.newInstance(name, 'Main', values);
+  },
   invoice: async (args) => {
     const { a } = await tenantOf(args);
     return newInvoice(a, v.parse(v.object({ amountMinor: v.number() }), args).amountMinor);

@@ -299,4 +299,13 @@ export const tenantGuards: readonly Guard[] = [
     test: 'test/events/deliver.test.ts',
     only: '',
   },
+  {
+    name: 'a message that may have gone out twice says so',
+    threats: ['effect-events'],
+    file: 'src/notifications/deliveries.ts',
+    text: 'const cutOff = sent && (await wasCutOff(trx, task.id)) ? SENT_TWICE : null;',
+    instead: 'const cutOff = null;',
+    test: 'test/faults/messages.test.ts',
+    only: 'after it went out and before that was known',
+  },
 ];
