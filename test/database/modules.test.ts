@@ -219,6 +219,33 @@ describe('the modules’ database', () => {
     ).rejects.toThrow('permission denied for database');
   });
 
+  test('is closed by being prepared: to roles that nobody let in, and to temporary tables', async () => {
+    const database = `closed_${randomUUID().replaceAll('-', '')}`;
+    await using other = connectHost(host().endpoint, { max: 1 });
+    await createModulesDatabase(other.sql, database);
+    try {
+      const endpoint = { ...host().endpoint, database };
+      const { login: stranger } = await made();
+      await using opened = connectHost(endpoint, { max: 1 });
+      await prepareModulesDatabase(opened.sql);
+      await expect(
+        as(stranger, async (sql) => sql`select 1`, rolePassword(stranger), endpoint),
+      ).rejects.toThrow('permission denied for database');
+      const names = installationNames('test2', randomUUID());
+      await createInstallationSchema(opened.sql, names, rolePassword);
+      const making = as(
+        names.login,
+        async (sql) => sql`create temp table t (a int)`,
+        rolePassword(names.login),
+        endpoint,
+      );
+      await expect(making).rejects.toThrow('permission denied to create temporary tables');
+      await dropInstallationSchema(opened.sql, names);
+    } finally {
+      await asAdmin(`drop database if exists ${database} with (force)`);
+    }
+  });
+
   test('prepared by a superuser also loses the functions no module needs', async () => {
     await using database = await testModulesDatabase();
     await using admin = connectHost(database.admin, { max: 1 });

@@ -1,6 +1,7 @@
 /** A hostile module at the db capability: everything it may send, against a neighbour whose rows and secret must stay what they are. */
 import { beforeAll, describe, expect, test } from 'vitest';
 
+import { connectHost } from '../../src/database/connect.ts';
 import type { Env } from '../../sandbox/guest/env.ts';
 import { useModules } from '../brokers/db-support.ts';
 import type { Installation } from '../brokers/db-support.ts';
@@ -162,6 +163,15 @@ describe('to read what is not its own', () => {
     const [theirs] = await attack('select * from only_the_victims');
     const [nobodys] = await attack('select * from only_for_nobodyss');
     expect(theirs?.code).toBe(nobodys?.code);
+    await modules().activate(attacker, async (env) =>
+      query(env, 'create table if not exists locked_for_me (id int)'),
+    );
+    await using admin = connectHost(modules().database.admin, { max: 1 });
+    const { schema, login } = attacker.names;
+    await admin.sql.unsafe(`revoke all on ${schema}.locked_for_me from ${login}`);
+    const [denied] = await attack('select * from locked_for_me');
+    expect(denied?.code).toBe(nobodys?.code);
+    expect(denied?.text.replace('locked_for_me', '')).toBe(nobodys?.text.replace('only_for_nobodyss', ''));
     expect(theirs?.text.replace('only_the_victims', '')).toBe(nobodys?.text.replace('only_for_nobodyss', ''));
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { exchange, ExchangeError } from '../../src/brokers/http/exchange.ts';
 import { HTTP_LIMITS } from '../../src/brokers/http/limits.ts';
+import { openPinned } from '../../src/brokers/smtp/connect.ts';
 import { parseTarget } from '../../src/brokers/http/target.ts';
 import { echo, httpServer } from '../brokers/http-support.ts';
 import type { TestServer } from '../brokers/http-support.ts';
@@ -24,6 +25,24 @@ async function connect(
     return error instanceof ExchangeError ? error.cause : error;
   }
 }
+
+describe('the socket of a mail conversation', () => {
+  it('is opened to no address that is not allowed, whatever it was handed', async () => {
+    await using server = await httpServer(echo);
+    for (const address of ['127.0.0.1', 'localhost', '0x7f.1', '::ffff:127.0.0.1']) {
+      const { signal } = new AbortController();
+      const opening = openPinned({
+        addresses: [address],
+        port: server.port,
+        allow: [{ cidr: '127.0.0.9/32', port: server.port }],
+        connectMs: 1_000,
+        signal,
+      });
+      await expect(opening).rejects.toMatchObject({ code: 'NOT_GRANTED' });
+    }
+    expect(server.connections()).toBe(0);
+  });
+});
 
 describe('the connector', () => {
   it('opens no socket to an address that is not allowed, whatever it was handed', async () => {

@@ -85,6 +85,9 @@ describe('a stack', () => {
     expect(text).toContain('Product/Probe/module.js');
     expect(text).not.toContain('bulkhead:guest');
     expect(text).not.toMatch(HOST_PATH);
+    const shallow = await call(moduleScript('run() { throw new Error("x"); }'), 'run');
+    expect(JSON.stringify(shallow.envelope)).toContain('Product/Probe/module.js');
+    expect(JSON.stringify(shallow.envelope)).not.toContain('bulkhead:guest');
   });
 
   it('cannot be prepared, neither for oneself nor for who comes after', async () => {

@@ -244,6 +244,8 @@ describe('a runner that was taken over', () => {
   it('is ended when its heart does not beat', async () => {
     const outcome = await forged.run('api.mark(api.id); for (;;);', { wallMs: 20_000 });
     expect([codeOf(outcome), outcome.killed]).toEqual(['TIMEOUT', true]);
+    // By its heart, long before its wall time would have ended it.
+    expect(outcome.usage.wallMs).toBeLessThan(19_000);
   });
 
   it('that fills the socket with nonsense does not keep others waiting', async () => {

@@ -75,8 +75,8 @@ export class Copy implements Disposable {
     throw new Error(`vitest ${args.join(' ')} gave no report`);
   }
 
-  /** Runs a guard's tests without it. True if one of them failed. */
-  async misses(guard: Guard): Promise<boolean> {
+  /** Runs a guard's tests without it. Null if one of them failed, else what came instead. */
+  async misses(guard: Guard): Promise<string | null> {
     const path = join(this.#folder, guard.file);
     const original = readFileSync(path, 'utf8');
     // By a function: the replacement may hold a $.
@@ -85,7 +85,9 @@ export class Copy implements Disposable {
       original.replace(guard.text, () => guard.instead),
     );
     try {
-      return (await this.run([guard])).some(({ passed }) => !passed);
+      const seen = await this.run([guard]);
+      if (seen.length === 0) return 'nothing runs without it';
+      return seen.some(({ passed }) => !passed) ? null : 'no test misses it';
     } finally {
       writeFileSync(path, original);
     }

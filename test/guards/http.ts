@@ -193,15 +193,6 @@ export const httpGuards: readonly Guard[] = [
     only: 'a password bound to another server',
   },
   {
-    name: 'a mail server is at an address that was looked at',
-    threats: ['mail-server', 'http-address'],
-    file: 'src/brokers/smtp/connect.ts',
-    text: "    assertMayConnect(address, server.port, server.allow, 'smtp');\n",
-    instead: '',
-    test: 'test/brokers/smtp.test.ts',
-    only: 'a name that leads to a private address',
-  },
-  {
     name: 'what a mail server says comes without the password',
     threats: ['secret-echo'],
     file: 'src/brokers/smtp.ts',
@@ -272,5 +263,14 @@ export const httpGuards: readonly Guard[] = [
     instead: '',
     test: 'test/host/asked-hosts.test.ts',
     only: '',
+  },
+  {
+    name: 'a mail server is at an address that was looked at',
+    threats: ['mail-server', 'http-address'],
+    file: 'src/brokers/smtp/connect.ts',
+    text: "    assertMayConnect(address, server.port, server.allow, 'smtp');\n",
+    instead: '',
+    test: 'test/escape/http-connector.test.ts',
+    only: 'the socket of a mail conversation',
   },
 ];

@@ -189,6 +189,7 @@ describe('a client’s tab', () => {
     for (const tab of ['constructor', '__proto__', 'createJob', 'page'])
       expect([tab, await statusOf(tab)]).toEqual([tab, 502]);
     expect((await visitor.get(`/t/acme/m/service/${seeded.serviceId}/general`)).status).toBe(502);
+    expect((await visitor.get(`/t/acme/m/client/${seeded.otherServiceId}/general`)).status).toBe(502);
     expect(deps.called).toEqual([]);
   });
 });
