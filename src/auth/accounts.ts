@@ -32,6 +32,8 @@ export interface NewAccount {
   readonly password: string;
   /** A role of the same tenant; admins only. */
   readonly roleId?: string;
+  /** Nobody signs in to it before its address is confirmed (Auth.confirmEmail). */
+  readonly unconfirmed?: boolean;
 }
 
 const Shape = v.object({ email: Email, name: PersonName });
@@ -61,10 +63,13 @@ export async function createAccount(db: Kysely<Tables>, account: NewAccount): Pr
           email: input.output.email,
           name: input.output.name,
           password_hash: hash,
+          unconfirmed_since: account.unconfirmed === true ? new Date() : null,
         })
         .returning('id')
         .executeTakeFirstOrThrow();
-      if (account.kind === 'client') await tellOfUser(trx, 'ClientRegistered', created.id);
+      // One whose address is not confirmed is nobody's client yet.
+      if (account.kind === 'client' && account.unconfirmed !== true)
+        await tellOfUser(trx, 'ClientRegistered', created.id);
       return created;
     });
   } catch (cause) {
@@ -85,6 +90,21 @@ export async function setPassword(db: Kysely<Tables>, accountId: string, passwor
       .executeTakeFirst();
     if (result.numUpdatedRows !== 1n) throw new HostError('NOT_FOUND', 'There is no such account.');
     await tellOfUser(trx, 'PasswordReset', accountId);
+  });
+}
+
+/** Its address is confirmed: it may sign in, and a new client is told of. @returns false if it was before */
+export async function confirmAccount(db: Kysely<Tables>, accountId: string): Promise<boolean> {
+  return inTransaction(db, async (trx) => {
+    const row = await trx
+      .updateTable('accounts')
+      .set({ unconfirmed_since: null })
+      .where('id', '=', accountId)
+      .where('unconfirmed_since', 'is not', null)
+      .returning('kind')
+      .executeTakeFirst();
+    if (row?.kind === 'client') await tellOfUser(trx, 'ClientRegistered', accountId);
+    return row !== undefined;
   });
 }
 

@@ -6,7 +6,7 @@
 import type { Kysely } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
-import { createAccount, setPassword, type AccountKind, type NewAccount } from './accounts.ts';
+import { confirmAccount, createAccount, setPassword, type AccountKind, type NewAccount } from './accounts.ts';
 import type { Keyring } from '../secrets/keyring.ts';
 import { createAccountLinks, type AccountLinks } from './links.ts';
 import { createOperatorLinks, type OperatorLinks } from './operator-link.ts';
@@ -48,6 +48,8 @@ export interface Auth {
     readonly userAgent: string;
     readonly address: string;
   }): Promise<SignInResult>;
+  /** The link of a mail was followed. False for a token that works no more. */
+  confirmEmail(token: string): Promise<boolean>;
   /** Signs in whoever just made this account. */
   openSession(accountId: string, from: { userAgent: string; address: string }): Promise<SignInResult>;
   /** @throws BAD_INPUT or CONFLICT with errors by field as data */
@@ -76,6 +78,12 @@ export function createAuth(db: Kysely<Tables>, now: () => number, keyring?: Keyr
         return { ok: false, reason: 'refused' };
       if ((await links.use(token, 'second_factor')) === undefined) return { ok: false, reason: 'refused' };
       return openSession(db, sessions, accountId, from);
+    },
+    async confirmEmail(token) {
+      const accountId = await links.use(token, 'confirm_email');
+      if (accountId === undefined) return false;
+      await confirmAccount(db, accountId);
+      return true;
     },
     openSession: (accountId, from) => openSession(db, sessions, accountId, from),
     async signOut({ accountId, sessionId }) {

@@ -35,6 +35,10 @@ export const AUTH_LIMITS = Object.freeze({
 
   /** A link to a new password works this long, */
   resetLinkMs: 60 * 60_000,
+  /** one that confirms an address this long, */
+  confirmLinkMs: 24 * 60 * 60_000,
+  /** after which nobody waits for it any more: the account is removed; */
+  unconfirmedMs: 7 * 24 * 60 * 60_000,
   /** and a sign-in waits this long for its second factor. */
   secondFactorMs: 5 * 60_000,
   /** Codes tried for one account within failureWindowMs. */

@@ -1,14 +1,15 @@
-/** Single-use tokens of an account: a link to a new password, a sign-in that waits for its second factor. The table keeps their SHA-256. */
+/** Single-use tokens of an account: a link to a new password or to confirm an address, a sign-in that waits for its second factor. The table keeps their SHA-256. */
 import type { Kysely } from 'kysely';
 import type { Tables } from '../database/tables.ts';
 import { AUTH_LIMITS } from './limits.ts';
 import { newToken, sha256 } from './tokens.ts';
 
-export type LinkPurpose = 'password_reset' | 'second_factor';
+export type LinkPurpose = 'password_reset' | 'second_factor' | 'confirm_email';
 
 const LIFE_MS: Readonly<Record<LinkPurpose, number>> = {
   password_reset: AUTH_LIMITS.resetLinkMs,
   second_factor: AUTH_LIMITS.secondFactorMs,
+  confirm_email: AUTH_LIMITS.confirmLinkMs,
 };
 
 export interface AccountLinks {

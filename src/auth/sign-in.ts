@@ -28,6 +28,8 @@ export type SignInResult =
   | { readonly ok: false; readonly reason: 'refused' }
   /** The password is right; `token` stands for it until a code is given (Auth.finishSignIn). */
   | { readonly ok: false; readonly reason: 'second_factor'; readonly token: string }
+  /** The password is right, and the account's address is not confirmed yet. */
+  | { readonly ok: false; readonly reason: 'unconfirmed'; readonly accountId: string }
   | { readonly ok: false; readonly reason: 'too_many'; readonly waitMs: number };
 
 export type SignIn = (request: SignInRequest) => Promise<SignInResult>;
@@ -70,6 +72,8 @@ export function createSignIn(
     await byAccount.clear(accountKey);
     await ofSender.forgive();
     if (needsRehash(account.password_hash)) await rehash(db, account.id, request.password);
+    if (account.unconfirmed_since !== null)
+      return { ok: false, reason: 'unconfirmed', accountId: account.id };
     if (account.totp_secret !== null)
       return {
         ok: false,
@@ -95,7 +99,7 @@ export async function openSession(
 async function findAccount(db: Kysely<Tables>, kind: AccountKind, tenantId: string | null, email: string) {
   return db
     .selectFrom('accounts')
-    .select(['id', 'password_hash', 'disabled_at', 'totp_secret'])
+    .select(['id', 'password_hash', 'disabled_at', 'totp_secret', 'unconfirmed_since'])
     .where('kind', '=', kind)
     .where('email', '=', email)
     .where('tenant_id', 'is not distinct from', tenantId)

@@ -1,6 +1,7 @@
-/** What is over goes: sessions and links that ended, tries that count no more. Any process may do it, at any time. */
-import type { Kysely } from 'kysely';
+/** What is over goes: sessions and links that ended, tries that count no more, accounts that nobody confirmed. Any process may do it, at any time. */
+import { sql, type Kysely } from 'kysely';
 import type { Tables } from '../database/tables.ts';
+import { AUTH_LIMITS } from './limits.ts';
 import type { Sessions } from './sessions.ts';
 import { sweepTries } from './tries.ts';
 
@@ -14,4 +15,9 @@ export async function tidyAccounts({ db, sessions, now }: TidyDeps): Promise<voi
   await sessions.sweep();
   await sweepTries(db, now());
   await db.deleteFrom('account_links').where('expires_at', '<', new Date(now())).execute();
+  await sql`
+    delete from accounts account
+    where unconfirmed_since < ${new Date(now() - AUTH_LIMITS.unconfirmedMs)}
+      and not exists (select 1 from services where client_id = account.id)
+      and not exists (select 1 from invoices where client_id = account.id)`.execute(db);
 }

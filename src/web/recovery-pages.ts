@@ -5,6 +5,7 @@
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { confirmAccount } from '../auth/accounts.ts';
 import { senderKey } from '../auth/addresses.ts';
 import { AUTH_LIMITS } from '../auth/limits.ts';
 import { passwordFault } from '../auth/password.ts';
@@ -166,6 +167,8 @@ function resetPages<E extends RootEnv>(app: Hono<E>, panel: Panel, areaOf: AreaO
     const accountId = await auth.links.use(c.req.param('token') ?? '', 'password_reset');
     if (accountId === undefined) throw new HostError('NOT_FOUND', c.get('t')('layout.reset_too_old'));
     await auth.setPassword(accountId, form.value.password);
+    // Whoever has the link has the address.
+    await confirmAccount(db, accountId);
     return c.redirect(withNote(`${areaOf(c).base}/sign-in`, 'password-reset'), 303);
   });
 }

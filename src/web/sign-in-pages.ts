@@ -24,6 +24,8 @@ export interface SignInArea {
   readonly cookiePath: string;
   /** Where a client may make an account, if the tenant lets them. */
   readonly register?: (panel: Panel) => Promise<string | undefined>;
+  /** What whoever has not confirmed their address sees; only clients make accounts themselves. */
+  readonly unconfirmed?: (accountId: string) => Promise<Response>;
   readonly others?: readonly { readonly href: string; readonly title: string }[];
 }
 
@@ -88,7 +90,9 @@ export function signInPages<E extends RootEnv>(
       return c.redirect(ownPath(next, area.base), 303);
     }
     if (result.reason === 'second_factor') return codePage(panel, c, area, { token: result.token, next });
-    if (result.reason === 'refused')
+    const unconfirmed = result.reason === 'unconfirmed' ? area.unconfirmed : undefined;
+    if (result.reason === 'unconfirmed' && unconfirmed !== undefined) return unconfirmed(result.accountId);
+    if (result.reason !== 'too_many')
       return page(c, { email, next, refused: c.get('t')('layout.refused') }, 401);
     const minutes = Math.ceil(result.waitMs / MINUTE_MS);
     c.header('Retry-After', String(Math.ceil(result.waitMs / 1_000)));

@@ -8,6 +8,7 @@ import type { FormErrors } from './deps.ts';
 import { checkForm } from './forms.ts';
 import { withNote } from './notes.ts';
 import type { PageData, Panel } from './panel.ts';
+import { qrCode } from './qr.ts';
 
 const ConfirmForm = v.object({
   sealed: v.pipe(v.string(), v.maxLength(500)),
@@ -44,7 +45,12 @@ export function twoFactorPages<E extends OperatorEnv>(
       sealed === undefined
         ? two.begin(accountId, issuer, email)
         : two.again(accountId, issuer, email, sealed);
-    const data = { title: c.get('t')('profile.two_factor'), setup: begun, errors };
+    const data = {
+      title: c.get('t')('profile.two_factor'),
+      setup: begun,
+      qr: qrCode(begun.address),
+      errors,
+    };
     return view.show(c, 'parts/two-factor', data, sealed === undefined ? 200 : 422);
   };
 

@@ -1,8 +1,12 @@
 /** What an account has beside its password, walked as a person would: language, second step, forgotten password, registering. */
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { AUTH_LIMITS } from '../../src/auth/limits.ts';
 import { until } from '../support/until.ts';
 import { usePanel } from './support/panel.ts';
 import { PASSWORD } from './support/seed.ts';
+import { tidyAccounts } from '../../src/auth/tidy.ts';
+import { openHostMail } from '../../src/mail/host-mail.ts';
+import { spawnFakeCloud, type FakeCloud } from '../../src/fakecloud/spawn.ts';
 import { appCode } from '../support/totp.ts';
 
 const panel = usePanel();
@@ -85,6 +89,7 @@ describe('the second step', () => {
     const profile = async () => (await owner.get(`${CLIENT}/profile`)).text();
     expect(await profile()).toContain(`href="${CLIENT}/profile/two-factor"`);
     const setup = await (await owner.get(`${CLIENT}/profile/two-factor`)).text();
+    expect(setup).toMatch(/<svg[^>]*viewBox="0 0 \d+ \d+"[^>]*>.*<path d="M\d/s);
     const key = found(setup, /<code[^>]*>([A-Z2-7 ]+)</);
     const sealed = found(setup, /name="sealed" value="([^"]+)"/);
     const confirm = (code: string, password = PASSWORD) =>
@@ -225,6 +230,110 @@ describe('a forgotten password', () => {
   });
 });
 
+describe('registering where the host sends mail', () => {
+  let cloud: FakeCloud;
+  beforeAll(async () => {
+    cloud = await spawnFakeCloud();
+    const { host, port, username, password } = cloud.smtp;
+    const credentials = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
+    const mail = openHostMail({
+      BULKHEAD_SMTP_URL: `smtp://${credentials}@${host}:${port}`,
+      BULKHEAD_MAIL_FROM: 'Panel <panel@bulkhead.test>',
+    });
+    Object.assign(panel().deps, { mail });
+    await panel().db.updateTable('tenants').set({ client_registration: true }).execute();
+  });
+  afterAll(async () => {
+    Object.assign(panel().deps, { mail: undefined });
+    await panel().db.updateTable('tenants').set({ client_registration: false }).execute();
+    await cloud.stop();
+  });
+  const person = (name: string) => ({
+    name: 'Nora New',
+    email: `${name}@client.test`,
+    password: 'a long password',
+  });
+  const told = async (email: string) =>
+    (
+      await panel().db.selectFrom('events').select('payload').where('name', '=', 'ClientRegistered').execute()
+    ).filter(({ payload }) => JSON.stringify(payload).includes(email)).length;
+  const links = async (): Promise<string[]> =>
+    (await cloud.control.mails()).map(({ raw }) =>
+      found(raw.replace(/=\r\n/g, ''), /(http:\S+)/).slice(panel().origin.length),
+    );
+
+  test('the address is confirmed by the link of a mail before anybody signs in or is told of', async () => {
+    const form = person('nora');
+    const visitor = panel().visitor();
+    const asked = await visitor.post(`${CLIENT}/register`, form);
+    expect(await asked.text()).toContain('We have sent you a mail');
+    expect(asked.headers.getSetCookie().filter((cookie) => cookie.startsWith('bh_client'))).toEqual([]);
+    expect((await visitor.get(`${CLIENT}/order`)).status).toBe(303);
+    expect(await told(form.email)).toBe(0);
+    const [mail] = await cloud.control.mails();
+    expect(mail).toMatchObject({ from: 'panel@bulkhead.test', to: [form.email] });
+
+    // The right password is not enough; it brings another link, so often and no more.
+    for (const _try of [1, 2, 3])
+      expect(await (await visitor.post(`${CLIENT}/sign-in`, form)).text()).toContain(
+        'We have sent you a mail',
+      );
+    const wrong = await visitor.post(`${CLIENT}/sign-in`, { ...form, password: 'not this one' });
+    expect(await wrong.text()).not.toContain('We have sent you a mail');
+    const all = await links();
+    expect(all).toHaveLength(3);
+    const path = all.at(-1) ?? '';
+    expect(path).toMatch(new RegExp(`^${CLIENT}/confirm/[\\w-]{43}$`));
+    expect((await visitor.get(all[0] ?? '')).status).toBe(404);
+    expect((await visitor.get(path.replace(CLIENT, '/t/globex'))).status).toBe(404);
+    // Opened, the link does nothing yet: mail servers open links too.
+    expect((await visitor.get(path)).status).toBe(200);
+    expect(await (await visitor.post(`${CLIENT}/sign-in`, form)).text()).toContain('We have sent you a mail');
+    expect((await visitor.post(path, {})).headers.get('location')).toContain('note=email-confirmed');
+    expect(await told(form.email)).toBe(1);
+    expect((await visitor.post(path, {})).status).toBe(404);
+    expect((await visitor.signIn('client', form.email, { password: form.password })).status).toBe(303);
+  });
+
+  test('a link to a new password confirms the address as well; what nobody confirms is removed', async () => {
+    const { db, deps } = panel();
+    await cloud.control.reset();
+    const [claimed, never] = [person('claimed'), person('never')];
+    for (const form of [claimed, never]) await panel().visitor().post(`${CLIENT}/register`, form);
+    await cloud.control.reset();
+    await panel().visitor().post(`${CLIENT}/forgot`, { email: claimed.email });
+    const [reset] = await until('the mail', async () => {
+      const sent = await links();
+      return sent.length > 0 ? sent : undefined;
+    });
+    const password = 'another long password';
+    await panel()
+      .visitor()
+      .post(reset ?? '', { password, again: password });
+    expect((await panel().visitor().signIn('client', claimed.email, { password })).status).toBe(303);
+
+    const late = () => deps.now() + AUTH_LIMITS.unconfirmedMs + 60_000;
+    await tidyAccounts({ db, sessions: deps.auth.sessions, now: deps.now });
+    const emails = async () =>
+      (
+        await db
+          .selectFrom('accounts')
+          .select('email')
+          .where('email', 'in', [claimed.email, never.email])
+          .orderBy('email')
+          .execute()
+      ).map(({ email }) => email);
+    expect(await emails()).toEqual([claimed.email, never.email]);
+    await db
+      .updateTable('accounts')
+      .set({ unconfirmed_since: new Date(deps.now()) })
+      .where('email', '=', never.email)
+      .execute();
+    await tidyAccounts({ db, sessions: { ...deps.auth.sessions, sweep: async () => 0 }, now: late });
+    expect(await emails()).toEqual([claimed.email]);
+  });
+});
+
 describe('registering', () => {
   const form = { name: 'Nina New', email: 'nina@client.test', password: 'a long password' };
 
@@ -246,6 +355,8 @@ describe('registering', () => {
       client_registration: 'on',
     };
     await admin.post(`${CLIENT}/admin/settings`, settings);
+    // Where no mail is sent nobody can be asked to confirm an address.
+    Object.assign(panel().deps, { mail: undefined });
     const visitor = panel().visitor();
     expect(await (await visitor.get(`${CLIENT}/sign-in`)).text()).toContain(`${CLIENT}/register`);
     const made = await visitor.post(`${CLIENT}/register`, form);

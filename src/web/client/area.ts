@@ -5,6 +5,7 @@ import type { Panel } from '../panel.ts';
 import { profilePages } from '../profile.ts';
 import { requireAccount } from '../session.ts';
 import { signInPages } from '../sign-in-pages.ts';
+import { askToConfirm } from './confirm.ts';
 import { clientInvoicePages } from './invoices.ts';
 import { orderPages } from './order.ts';
 import { payPages } from './pay.ts';
@@ -21,6 +22,7 @@ export function clientArea(panel: Panel): Hono<TenantEnv> {
     tenantId: c.get('tenant').id,
     base: c.get('tenantBase'),
     cookiePath: c.get('tenantBase'),
+    unconfirmed: (accountId) => askToConfirm(panel, c, accountId),
     register: async () =>
       (await mayRegister(panel, c.get('tenant').id)) ? `${c.get('tenantBase')}/register` : undefined,
   }));

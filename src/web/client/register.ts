@@ -1,4 +1,7 @@
-/** Clients who make their own account, where the tenant lets them. They are signed in at once; what they order is the tenant's to check. */
+/**
+ * Clients who make their own account, where the tenant lets them. Where the host sends mail they confirm their address first; where it
+ * does not, nobody can ask them to, and they are signed in at once: what they order is the tenant's to check.
+ */
 import type { Context, Hono } from 'hono';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
@@ -7,6 +10,7 @@ import { senderKey } from '../../auth/addresses.ts';
 import { AUTH_LIMITS } from '../../auth/limits.ts';
 import { countTries } from '../../auth/tries.ts';
 import { writeSessionCookie } from '../cookies.ts';
+import { askToConfirm, confirmPages } from './confirm.ts';
 import type { FormErrors } from '../deps.ts';
 import type { TenantEnv } from '../env.ts';
 import { checkForm, errorsOf, type RawForm } from '../forms.ts';
@@ -27,6 +31,7 @@ export async function mayRegister(panel: Panel, tenantId: string): Promise<boole
 export function registerPages(app: Hono<TenantEnv>, panel: Panel): void {
   const { auth, now, db } = panel.deps;
   const bySender = countTries(db, { of: 'registration from', tries: AUTH_LIMITS.registrationsPerSender });
+  confirmPages(app, panel);
   const page = (c: Context<TenantEnv>, errors: FormErrors = {}, values: RawForm = {}) => {
     const data = {
       title: c.get('t')('layout.register'),
@@ -60,7 +65,16 @@ export function registerPages(app: Hono<TenantEnv>, panel: Panel): void {
       throw new HostError('LIMIT', 'Too many accounts were made from your address; try again later.');
     try {
       const tenantId = c.get('tenant').id;
-      const { id } = await auth.createAccount({ kind: 'client', tenantId, name, email, password });
+      const unconfirmed = panel.deps.mail !== undefined;
+      const { id } = await auth.createAccount({
+        kind: 'client',
+        tenantId,
+        name,
+        email,
+        password,
+        unconfirmed,
+      });
+      if (unconfirmed) return await askToConfirm(panel, c, id);
       const from = { address: c.get('address'), userAgent: c.req.header('user-agent') ?? '' };
       const opened = await auth.openSession(id, from);
       const scope = { area: 'client', path: c.get('tenantBase'), secure: panel.site.secure } as const;
