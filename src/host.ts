@@ -52,6 +52,7 @@ import { createModuleCalls } from './catalog/module-calls.ts';
 import { createPackages } from './catalog/package-cases.ts';
 import { publish, type Published, type PublishOptions } from './catalog/publish.ts';
 import { createRecorder, type Recorder } from './catalog/recorder.ts';
+import { dropOld } from './catalog/retention.ts';
 import { createRunnerIds, type RunnerIds } from './catalog/runner-ids.ts';
 import { createTenantCases } from './catalog/tenant-cases.ts';
 import { createVersions } from './catalog/versions.ts';
@@ -311,8 +312,20 @@ async function compose(
       const rounds = billing.start();
       const pump = await startPump({ db, installations, subscribers }, endpoint, log);
       const ticks = startTicks(db, log);
+      const forgetting = startLoop(
+        'old logs',
+        TIDY_MS,
+        async () => void (await dropOld(db, new Date())),
+        log,
+      );
       const stop = async (): Promise<void> =>
-        void (await Promise.all([rounds.stop(), pump.stop(), ticks.stop(), worker.stop()]));
+        void (await Promise.all([
+          rounds.stop(),
+          pump.stop(),
+          ticks.stop(),
+          forgetting.stop(),
+          worker.stop(),
+        ]));
       const whole = { stop };
       workers.add(whole);
       return whole;
