@@ -25,15 +25,17 @@ export const profile: Case = {
     const seconds = how.quick ? 2 : 8;
     const startedAt = performance.now();
     const rows: Row[] = [];
-    let skipUs: number;
+    const sinceUs = (): number => (performance.now() - startedAt) * 1_000;
+    let window: { readonly fromUs: number; readonly toUs: number };
     {
       await using peer = await startPeer('bulkhead', [], ['--cpu-prof', `--cpu-prof-dir=${FOLDER}`]);
       const target = peer.ready.ways['Bulkhead']?.hello;
       if (target === undefined) throw new Error('Bulkhead has no way to be asked');
       await load({ ...target, connections: CONNECTIONS, seconds: seconds / 2 });
-      skipUs = (performance.now() - startedAt) * 1_000;
+      const fromUs = sinceUs();
       const before = new Map(tree(peer.pid).map(({ pid, cpuUs }) => [pid, cpuUs]));
       const { requests } = await load({ ...target, connections: CONNECTIONS, seconds });
+      window = { fromUs, toUs: sinceUs() };
       const spent = tree(peer.pid).map(({ pid, cpuUs }) => ({
         own: pid === peer.pid,
         us: (cpuUs - (before.get(pid) ?? 0)) / requests,
@@ -50,7 +52,7 @@ export const profile: Case = {
         },
       );
     }
-    for (const { name, share } of hottest(FOLDER, skipUs, HOTTEST))
+    for (const { name, share } of hottest(FOLDER, window, HOTTEST))
       rows.push({
         section: SECTION,
         line: `of the server's: ${name}`,

@@ -32,8 +32,12 @@ function nameOf({
   return file === '' ? functionName : `${functionName || '(anonymous)'} (${file}:${lineNumber + 1})`;
 }
 
-/** The newest profile of a folder. @param skipUs time at its beginning that does not count: the start of the process */
-export function hottest(folder: string, skipUs: number, count: number): readonly Hot[] {
+/** The newest profile of a folder. @param window what counts of it, in microseconds since the process began: not its start, not its end */
+export function hottest(
+  folder: string,
+  window: { readonly fromUs: number; readonly toUs: number },
+  count: number,
+): readonly Hot[] {
   const file = readdirSync(folder)
     .filter((name) => name.endsWith('.cpuprofile'))
     .sort()
@@ -51,7 +55,7 @@ export function hottest(folder: string, skipUs: number, count: number): readonly
     const deltaUs = timeDeltas[index] ?? 0;
     passedUs += deltaUs;
     const name = names.get(id) ?? '';
-    if (passedUs < skipUs || name === IDLE) continue;
+    if (passedUs < window.fromUs || passedUs > window.toUs || name === IDLE) continue;
     busyUs += deltaUs;
     spentUs.set(name, (spentUs.get(name) ?? 0) + deltaUs);
   }
