@@ -305,6 +305,8 @@ async function compose(
           createRefundCallbacks({ db, installations }),
           createDeliveryEnd({ vault }),
         ]),
+        // What a job of neither was for, nobody waits to hear.
+        concernsEnd: (task) => task.serviceId !== null || task.instanceId !== null,
         onRun: (task) => nextTurnAfter(db, task),
         log: (level, message) => log(level, message),
         ...how,

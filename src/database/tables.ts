@@ -633,6 +633,7 @@ export interface TasksTable {
   finished_at: Nullable<Date>;
   instance_id: Nullable<string>;
   event_depth: Defaulted<number>;
+  taken_by: Nullable<string>;
 }
 
 export interface TenantsTable {

@@ -17,9 +17,12 @@ import { JOB_LIMITS } from './limits.ts';
 import type { JobTiming } from './limits.ts';
 import { reasonOf } from './log.ts';
 import type { JobLog } from './log.ts';
+import { decide } from './outcome.ts';
 import type { StopCause, TaskOutcome } from './outcome.ts';
 import { recordOutcome } from './record.ts';
 import { storable } from '../database/storable.ts';
+import { createSuccession } from './succession.ts';
+import type { Ended } from './succession.ts';
 import type { Db, Task, Trx } from './task.ts';
 
 /** Runs a task's method. Must end soon after the signal aborts; whatever it then says is read by the signal's cause. */
@@ -34,6 +37,9 @@ export type RunTask = (
  * A hook that throws is tried again some times, later each time; then the task is finished without it.
  */
 export type OnFinished = (task: Task, finished: Finished) => Promise<Apply | undefined>;
+
+/** Whether the finishing hook has anything to do for a task of this kind. */
+export type ConcernsEnd = (task: Task) => boolean;
 
 /** Called when a run was recorded, whatever comes next. What it throws is logged and stops nothing. */
 export type OnRun = (task: Task) => Promise<void>;
@@ -56,18 +62,25 @@ export interface ExecutorOptions {
   readonly db: Db;
   readonly runTask: RunTask;
   readonly onFinished: OnFinished | undefined;
+  /** All tasks if absent. */
+  readonly concernsEnd: ConcernsEnd | undefined;
   readonly onRun: OnRun | undefined;
   readonly timing: JobTiming;
   readonly log: JobLog;
 }
 
 export interface Executor {
-  /** Does all there is to do for one job. Rejects only if the database cannot be written to. */
-  readonly handle: (payload: unknown) => Promise<void>;
+  /**
+   * Does all there is to do for one job, and then for a while the tasks of its installation that wait for the place.
+   * Rejects only if the database cannot be written to.
+   */
+  readonly handle: (payload: unknown, workerId: string) => Promise<void>;
   readonly running: () => readonly string[];
   readonly cancel: (taskId: string) => void;
   /** Interrupts what runs now; what runs later is not concerned. */
   readonly interruptAll: () => void;
+  /** From now on nothing is begun but what the queue still hands over. */
+  readonly rest: () => void;
 }
 
 const Payload = v.object({ task: v.pipe(v.string(), v.uuid()), hookFailures: v.optional(v.number(), 0) });
@@ -188,43 +201,83 @@ async function callHook(
         select clock_timestamp() + make_interval(secs => ${delayS}) as at`.execute(trx);
       for (const { at } of rows)
         await addJob(trx, { taskId: task.id, runAt: at, priority: 0, hookFailures: inARow });
+      await trx.updateTable('tasks').set({ taken_by: null }).where('id', '=', task.id).execute();
     };
     await insist(async () => db.transaction().execute(later), log);
   }
 }
 
 export function createExecutor(options: ExecutorOptions): Executor {
-  const { db, log } = options;
+  const { db, log, timing } = options;
   const stops = new Map<string, AbortController>();
+  const succession = createSuccession(db);
+  let resting = false;
 
-  const work = async (taskId: string, hookFailures: number, stop: AbortController): Promise<void> => {
-    const claim = await claimTask(db, taskId);
-    if (claim.kind === 'none') return;
-    if (claim.kind === 'finish') {
-      await callHook(options, claim.task, claim.finished, hookFailures);
-      return;
-    }
-    const { run } = claim;
+  /** The end as one of many, if the task is over and nobody has to be told. */
+  const endQuickly = async (
+    run: Run,
+    outcome: TaskOutcome,
+    signal: AbortSignal,
+    how: { readonly workerId: string; readonly until: number },
+  ): Promise<Ended> => {
+    const concerned = options.onFinished !== undefined && (options.concernsEnd?.(run.task) ?? true);
+    const decision = decide(run.task, outcome, causeOf(signal), 0);
+    if (concerned || signal.aborted || decision.next !== 'finish') return { kind: 'other' };
+    const wantsNext = !resting && performance.now() < how.until;
+    const ending = { run, outcome, decision, workerId: how.workerId, wantsNext };
+    return insist(async () => succession.end(ending), log);
+  };
+
+  /** Runs a task that is claimed, and says which comes next. */
+  const runClaimed = async (
+    run: Run,
+    stop: AbortController,
+    how: { readonly workerId: string; readonly until: number },
+  ): Promise<Run | undefined> => {
     const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(run.task.timeoutS * 1_000)]);
     const outcome = writable(await runBounded(options, run, signal));
+    const ended = await endQuickly(run, outcome, signal, how);
+    if (ended.kind === 'ended') {
+      await tellRun(options, run.task);
+      return ended.next;
+    }
     const recorded = await insist(async () => recordOutcome(db, run, outcome, causeOf(signal)), log);
     await tellRun(options, run.task);
     if (recorded.kind === 'finish') await callHook(options, recorded.task, recorded.finished, 0);
-    if (recorded.kind === 'lost') {
-      log('warning', `Task ${taskId} was taken over by another worker; what it returned here is dropped.`);
+    if (recorded.kind === 'lost')
+      log(
+        'warning',
+        `Task ${run.task.id} was taken over by another worker; what it returned here is dropped.`,
+      );
+    return undefined;
+  };
+
+  /** Until it ends, a cancel finds it by its id. */
+  const stoppable = async <T>(taskId: string, work: (stop: AbortController) => Promise<T>): Promise<T> => {
+    const stop = new AbortController();
+    stops.set(taskId, stop);
+    try {
+      return await work(stop);
+    } finally {
+      if (stops.get(taskId) === stop) stops.delete(taskId);
     }
   };
 
   return {
-    handle: async (payload) => {
+    handle: async (payload, workerId) => {
       const { task: taskId, hookFailures } = v.parse(Payload, payload);
-      const stop = new AbortController();
+      const how = { workerId, until: performance.now() + timing.successionMs };
       // Before the claim: a cancel may be announced while the claim is still on its way back to us.
-      stops.set(taskId, stop);
-      try {
-        await work(taskId, hookFailures, stop);
-      } finally {
-        if (stops.get(taskId) === stop) stops.delete(taskId);
+      let next = await stoppable(taskId, async (stop) => {
+        const claim = await claimTask(db, taskId);
+        if (claim.kind === 'run') return runClaimed(claim.run, stop, how);
+        if (claim.kind === 'finish') await callHook(options, claim.task, claim.finished, hookFailures);
+        return undefined;
+      });
+      // A cancel of one of these that is announced too early is seen by the next round of housekeeping.
+      while (next !== undefined) {
+        const run = next;
+        next = await stoppable(run.task.id, async (stop) => runClaimed(run, stop, how));
       }
     },
     running: () => [...stops.keys()],
@@ -234,6 +287,9 @@ export function createExecutor(options: ExecutorOptions): Executor {
     },
     interruptAll: () => {
       for (const stop of stops.values()) stopWith(stop, 'INTERRUPTED');
+    },
+    rest: () => {
+      resting = true;
     },
   };
 }

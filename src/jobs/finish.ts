@@ -25,7 +25,12 @@ export async function finishTask(
       const places = await lockPlaces(trx, task.installationId);
       const done = await trx
         .updateTable('tasks')
-        .set({ status: finished.status, error: finished.error, finished_at: sql<Date>`clock_timestamp()` })
+        .set({
+          status: finished.status,
+          error: finished.error,
+          finished_at: sql<Date>`clock_timestamp()`,
+          taken_by: null,
+        })
         .where('id', '=', task.id)
         .where('finished_at', 'is', null)
         .where('status', 'in', ['processing', 'cancelled'])

@@ -25,6 +25,12 @@ export const JOB_LIMITS = Object.freeze({
   restartMs: 1_000,
   /** A graphile-worker pool that holds jobs and is not registered is taken for dead after this long. */
   unregisteredS: 30,
+  /** So long a run may be followed straight by the next task of its installation, before both go back to the queue. */
+  successionMs: 250,
+  /** Runs that end together in one transaction. */
+  successionBatch: 50,
+  /** A task that a worker took without a job and does not run is queued again after this long. */
+  strandedS: 30,
   /** A progress note is written at most this often; the last one always is. */
   progressMs: 500,
   taskPageRows: 50,
@@ -43,4 +49,5 @@ export interface JobTiming {
   readonly abandonMs: number;
   readonly stopGraceMs: number;
   readonly hookRetryS: number;
+  readonly successionMs: number;
 }

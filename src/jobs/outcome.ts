@@ -22,9 +22,15 @@ interface Ended {
   readonly error: WireError | null;
 }
 
+export type FinalDecision = Ended & {
+  readonly next: 'finish';
+  readonly status: FinalStatus;
+  readonly result: unknown;
+};
+
 /** `finish` is final; `retry` counts and waits `delayS`; `again` does not count and runs at once. */
 export type Decision =
-  | (Ended & { readonly next: 'finish'; readonly status: FinalStatus; readonly result: unknown })
+  | FinalDecision
   | (Ended & { readonly next: 'retry'; readonly delayS: number; readonly exception: boolean })
   | (Ended & { readonly next: 'again' });
 

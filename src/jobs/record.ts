@@ -53,6 +53,7 @@ async function applyDecision(trx: Trx, held: Held, decision: Decision): Promise<
       error: decision.error,
       attempts: isRetry ? task.attempts : Math.max(0, task.attempts - 1),
       exceptions: task.exceptions + (isRetry && decision.exception ? 1 : 0),
+      taken_by: null,
     })
     .where('id', '=', task.id)
     .execute();
@@ -115,6 +116,7 @@ export async function requeueInterrupted(trx: Trx, taskId: string): Promise<void
   const held = await holdTask(trx, taskId);
   if (held === undefined || held.task.finishedAt !== null) return;
   const { task, places } = held;
+  await trx.updateTable('tasks').set({ taken_by: null }).where('id', '=', taskId).execute();
   const now = { taskId, runAt: places.now, priority: 0 };
   if (task.status === 'queued' || task.status === 'pending') {
     await trx.updateTable('tasks').set({ status: 'queued' }).where('id', '=', taskId).execute();

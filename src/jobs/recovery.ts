@@ -1,7 +1,7 @@
 /**
  * What happens to tasks whose worker is gone. graphile-worker would free their jobs after four hours; here a dead worker is found
  * by its missed beats and its free lock (lifeline.ts), its open runs are closed as interrupted and its tasks queued again at
- * once. Any worker does it for any other; the dead worker's own lock lets one at a time.
+ * once, those that it took without a job too (succession.ts). Any worker does it for any other; the dead worker's own lock lets one at a time.
  * A slower sweep looks for what no such path explains: a waiting task without a job, a job that its handler could not end.
  */
 import { sql } from 'kysely';
@@ -36,8 +36,12 @@ async function suspects(db: Db, timing: JobTiming): Promise<string[]> {
 }
 
 /** Interrupts and queues the tasks of these jobs again, in the order of their installations' locks, and removes the jobs. */
-async function replaceJobs(trx: Trx, jobs: readonly HeldJob[]): Promise<void> {
-  const taskIds = jobs.flatMap(({ task_id: id }) => (id === null ? [] : [id]));
+async function replaceJobs(
+  trx: Trx,
+  jobs: readonly HeldJob[],
+  jobless: readonly string[] = [],
+): Promise<void> {
+  const taskIds = [...jobs.flatMap(({ task_id: id }) => (id === null ? [] : [id])), ...jobless];
   if (taskIds.length > 0) {
     const known = await trx
       .selectFrom('tasks')
@@ -53,7 +57,7 @@ async function replaceJobs(trx: Trx, jobs: readonly HeldJob[]): Promise<void> {
 
 /**
  * Takes over what a dead worker held. Does nothing while its lock is held (it lives, or another takes it over right now), or if it
- * has beaten again. Returns how many jobs it freed.
+ * has beaten again. Returns how many tasks it freed.
  */
 export async function takeOver(db: Db, workerId: string, timing: JobTiming): Promise<number> {
   return db.transaction().execute(async (trx) => {
@@ -69,17 +73,44 @@ export async function takeOver(db: Db, workerId: string, timing: JobTiming): Pro
     const jobs = await sql<HeldJob>`
       select id::text, key as task_id from graphile_worker.jobs where locked_by = ${workerId}`.execute(trx);
     await sql`select graphile_worker.force_unlock_workers(array[${workerId}::text])`.execute(trx);
-    await replaceJobs(trx, jobs.rows);
+    const taken = await trx
+      .selectFrom('tasks')
+      .select('id')
+      .where('taken_by', '=', workerId)
+      .where('finished_at', 'is', null)
+      .execute();
+    await replaceJobs(
+      trx,
+      jobs.rows,
+      taken.map(({ id }) => id),
+    );
     await trx.deleteFrom('workers').where('id', '=', workerId).execute();
-    return jobs.rows.length;
+    return jobs.rows.length + taken.length;
   });
 }
 
-/** Takes over from every worker that is dead. Returns how many jobs were freed. */
+/** Takes over from every worker that is dead. Returns how many tasks were freed. */
 export async function recoverDead(db: Db, timing: JobTiming): Promise<number> {
   let freed = 0;
   for (const id of await suspects(db, timing)) freed += await takeOver(db, id, timing);
   return freed;
+}
+
+/**
+ * Tasks that a living worker took without a job and does not run any more: their end could not be written. One that was taken a
+ * moment ago may not have reached the worker yet. Returns how many it queued again.
+ */
+export async function requeueStranded(db: Db, workerId: string, running: readonly string[]): Promise<number> {
+  const { rows } = await sql<{ id: string }>`
+    select id from tasks t
+    where taken_by = ${workerId} and finished_at is null and id <> all (${[...running]}::uuid[])
+      and not exists (
+        select 1 from task_attempts a
+        where a.task_id = t.id and a.started_at > clock_timestamp() - make_interval(secs => ${JOB_LIMITS.strandedS})
+      )
+      and not exists (select 1 from graphile_worker.jobs j where j.key = t.id::text)`.execute(db);
+  for (const { id } of rows) await db.transaction().execute(async (trx) => requeueInterrupted(trx, id));
+  return rows.length;
 }
 
 /** Jobs whose handler failed on our side: graphile-worker keeps them as failed for good. */
@@ -97,6 +128,7 @@ async function requeueJobless(trx: Trx): Promise<number> {
     select id from tasks t
     where status in ('queued', 'processing')
       and not exists (select 1 from graphile_worker.jobs j where j.key = t.id::text)
+      and not exists (select 1 from workers w where w.id = t.taken_by)
     order by installation_id`.execute(trx);
   let requeued = 0;
   for (const { id } of found.rows) {
@@ -117,7 +149,8 @@ async function requeueIfJobless(trx: Trx, taskId: string): Promise<boolean> {
   await lockPlaces(trx, home.installation_id);
   const jobless = await sql`
     select 1 from tasks t where id = ${taskId}::uuid and status in ('queued', 'processing')
-      and not exists (select 1 from graphile_worker.jobs j where j.key = t.id::text)`.execute(trx);
+      and not exists (select 1 from graphile_worker.jobs j where j.key = t.id::text)
+      and not exists (select 1 from workers w where w.id = t.taken_by)`.execute(trx);
   if (jobless.rows.length === 0) return false;
   await requeueInterrupted(trx, taskId);
   return true;

@@ -9,7 +9,7 @@ import type { Runner, RunnerOptions, WorkerEvents } from 'graphile-worker';
 
 import type { PgEndpoint } from '../database/endpoint.ts';
 import { createExecutor } from './execute.ts';
-import type { Executor, OnFinished, OnRun, RunTask } from './execute.ts';
+import type { ConcernsEnd, Executor, OnFinished, OnRun, RunTask } from './execute.ts';
 import { migrateQueue, MODULE_RUN, QUEUE_SCHEMA, queueLogger, queuePool } from './graphile.ts';
 import { startLifeline } from './lifeline.ts';
 import type { Lifeline } from './lifeline.ts';
@@ -18,7 +18,7 @@ import type { JobTiming } from './limits.ts';
 import { reasonOf } from './log.ts';
 import type { JobLog } from './log.ts';
 import { startLoop } from './loop.ts';
-import { recoverDead, sweepTasks, takeOver } from './recovery.ts';
+import { recoverDead, requeueStranded, sweepTasks, takeOver } from './recovery.ts';
 import type { Db } from './task.ts';
 
 export interface WorkerOptions {
@@ -27,6 +27,8 @@ export interface WorkerOptions {
   readonly db: Db;
   readonly runTask: RunTask;
   readonly onFinished?: OnFinished;
+  /** Which tasks the hook is for; all if absent. */
+  readonly concernsEnd?: ConcernsEnd;
   readonly onRun?: OnRun;
   /** Tasks at once in this process. */
   readonly concurrency?: number;
@@ -88,8 +90,10 @@ async function beginLife(context: Context): Promise<Life> {
     },
     taskList: {
       [MODULE_RUN]: async (payload: unknown) => {
-        await registered?.lifeline.ready;
-        await executor.handle(payload);
+        if (registered === undefined)
+          throw new Error('graphile-worker runs a job before it announced its pool');
+        await registered.lifeline.ready;
+        await executor.handle(payload, registered.workerId);
       },
     },
   };
@@ -99,8 +103,14 @@ async function beginLife(context: Context): Promise<Life> {
   return { ...registered, runner, ended };
 }
 
+interface Lives {
+  /** The worker as it is registered now. */
+  workerId(): string;
+  stop(): Promise<void>;
+}
+
 /** Begins a life, and another whenever one ends without having been stopped: PostgreSQL was restarted. */
-async function liveOn(context: Context): Promise<{ stop(): Promise<void> }> {
+async function liveOn(context: Context): Promise<Lives> {
   const { db, log } = context.options;
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -122,6 +132,7 @@ async function liveOn(context: Context): Promise<{ stop(): Promise<void> }> {
     }
   })();
   return {
+    workerId: () => life.workerId,
     stop: async () => {
       stopping.abort();
       await endLife(life, log);
@@ -137,7 +148,7 @@ async function endLife(life: Life, log: JobLog): Promise<void> {
 }
 
 /** What one round of housekeeping does: the dead, cancels whose announcement was missed, and now and then orphans. */
-function housekeeping(context: Context): () => Promise<void> {
+function housekeeping(context: Context, lives: Lives): () => Promise<void> {
   const { options, timing, executor } = context;
   const { db, log } = options;
   let sweepAt = 0;
@@ -145,6 +156,8 @@ function housekeeping(context: Context): () => Promise<void> {
     const freed = await recoverDead(db, timing);
     if (freed > 0) log('warning', `${freed} tasks of a dead worker were queued again.`);
     await cancelMissed(db, executor);
+    const stranded = await requeueStranded(db, lives.workerId(), executor.running());
+    if (stranded > 0) log('warning', `${stranded} tasks whose end could not be written were queued again.`);
     if (performance.now() < sweepAt) return;
     sweepAt = performance.now() + timing.sweepMs;
     const mended = await sweepTasks(db);
@@ -172,6 +185,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     db,
     runTask: options.runTask,
     onFinished: options.onFinished,
+    concernsEnd: options.concernsEnd,
     onRun: options.onRun,
     timing,
     log,
@@ -184,8 +198,9 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     pgPool: queuePool(endpoint, Math.max(POOL_CONNECTIONS, options.concurrency ?? DEFAULT_CONCURRENCY), log),
   };
   const lives = await liveOn(context);
-  const keeper = startLoop('housekeeping', timing.beatMs, housekeeping(context), log);
+  const keeper = startLoop('housekeeping', timing.beatMs, housekeeping(context, lives), log);
   const stop = async (): Promise<void> => {
+    executor.rest();
     const interrupt = setTimeout(executor.interruptAll, timing.stopGraceMs);
     await lives.stop();
     clearTimeout(interrupt);

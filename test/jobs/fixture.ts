@@ -21,6 +21,7 @@ export const FAST: JobTiming = {
   pollMs: 100,
   abandonMs: 500,
   stopGraceMs: 100,
+  successionMs: 250,
   hookRetryS: 0.05,
 };
 
