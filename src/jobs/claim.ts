@@ -5,10 +5,12 @@
  * method has ended and will not run again, and the finishing hook is due.
  */
 import { sql } from 'kysely';
+import type { Selectable } from 'kysely';
 
 import type { WireError } from '../../sandbox/contract/envelope.ts';
+import type { TasksTable } from '../database/tables.ts';
 import type { AttemptOutcome } from './outcome.ts';
-import { countRunning, lockPlaces, moveUp } from './places.ts';
+import { lockPlaces, moveUp } from './places.ts';
 import type { Places } from './places.ts';
 import { taskFrom } from './task.ts';
 import type { Db, FinalStatus, Task, Trx } from './task.ts';
@@ -58,17 +60,23 @@ export async function holdTask(trx: Trx, taskId: string): Promise<Held | undefin
   return places === undefined || row === undefined ? undefined : { places, task: taskFrom(row) };
 }
 
-async function lastAttempt(
-  trx: Trx,
-  taskId: string,
-): Promise<{ outcome: AttemptOutcome | null; number: number } | undefined> {
-  return trx
-    .selectFrom('task_attempts')
-    .select(['outcome', 'number'])
-    .where('task_id', '=', taskId)
-    .orderBy('id', 'desc')
-    .limit(1)
-    .executeTakeFirst();
+interface Standing {
+  /** The task's last run; null if it never ran. */
+  readonly last: { readonly outcome: AttemptOutcome | null; readonly number: number } | null;
+  /** How many of its installation's tasks run. */
+  readonly running: number;
+}
+
+/** Statuses are literals in the query so that the partial index serves it. */
+async function standingOf(trx: Trx, task: Task): Promise<Standing> {
+  const { rows } = await sql<Standing>`
+    select (
+      select jsonb_build_object('outcome', outcome, 'number', number) from task_attempts
+      where task_id = ${task.id} order by id desc limit 1
+    ) as last, (
+      select count(*) from tasks where installation_id = ${task.installationId} and status = 'processing'
+    ) as running`.execute(trx);
+  return rows[0] ?? { last: null, running: 0 };
 }
 
 /** How a task ended, told from its row and its last run. */
@@ -88,15 +96,15 @@ export async function claimTask(db: Db, taskId: string): Promise<Claim> {
     const held = await holdTask(trx, taskId);
     if (held === undefined || held.task.finishedAt !== null) return NONE;
     const { task, places } = held;
-    const last = await lastAttempt(trx, taskId);
-    const isOpen = last !== undefined && last.outcome === null;
+    const { last, running } = await standingOf(trx, task);
+    const isOpen = last !== null && last.outcome === null;
     switch (task.status) {
       case 'cancelled':
       case 'processing':
         return isOpen ? NONE : { kind: 'finish', task, finished: finishedAs(task, last?.outcome) };
       case 'queued':
       case 'pending': {
-        if ((await countRunning(trx, places)) < places.limit) return startRun(trx, task, last?.number ?? 0);
+        if (running < places.limit) return startRun(trx, task, last?.number ?? 0);
         await trx.updateTable('tasks').set({ status: 'pending' }).where('id', '=', taskId).execute();
         return NONE;
       }
@@ -110,22 +118,26 @@ export async function claimTask(db: Db, taskId: string): Promise<Claim> {
   });
 }
 
+/** A row of `tasks` with the run that was begun for it. */
+export type StartedRow = Selectable<TasksTable> & { readonly attempt_id: number };
+
+export function startedRun(row: StartedRow): Run {
+  return { task: taskFrom(row), attemptId: row.attempt_id, attempt: row.attempts };
+}
+
 async function startRun(trx: Trx, task: Task, runsBefore: number): Promise<Claim> {
-  const row = await trx
-    .updateTable('tasks')
-    .set({
-      status: 'processing',
-      attempts: task.attempts + 1,
-      started_at: sql<Date>`coalesce(started_at, clock_timestamp())`,
-    })
-    .where('id', '=', task.id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
-  const { id: attemptId } = await trx
-    .insertInto('task_attempts')
-    .values({ task_id: task.id, number: runsBefore + 1 })
-    .returning('id')
-    .executeTakeFirstOrThrow();
+  const { rows } = await sql<StartedRow>`
+    with started as (
+      update tasks
+      set status = 'processing', attempts = attempts + 1, started_at = coalesce(started_at, clock_timestamp())
+      where id = ${task.id}
+      returning *
+    ), made as (
+      insert into task_attempts (task_id, number) select id, ${runsBefore + 1} from started returning id
+    )
+    select started.*, made.id as attempt_id from started, made`.execute(trx);
+  const [row] = rows;
+  if (row === undefined) throw new Error('a task that is held was not there');
   await moveUp(trx, task.tenantId);
-  return { kind: 'run', run: { task: taskFrom(row), attemptId, attempt: row.attempts } };
+  return { kind: 'run', run: startedRun(row) };
 }

@@ -26,7 +26,7 @@ export const JOB_LIMITS = Object.freeze({
   /** A graphile-worker pool that holds jobs and is not registered is taken for dead after this long. */
   unregisteredS: 30,
   /** So long a run may be followed straight by the next task of its installation, before both go back to the queue. */
-  successionMs: 250,
+  successionMs: 500,
   /** Runs that end together in one transaction. */
   successionBatch: 50,
   /** A task that a worker took without a job and does not run is queued again after this long. */

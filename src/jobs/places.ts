@@ -52,15 +52,7 @@ export async function lockPlaces(trx: Trx, installationId: string): Promise<Plac
   return { installationId, tenantId: row.tenant_id, limit, now: row.now };
 }
 
-/** How many of an installation's tasks run. Statuses are literals in these queries so that the partial index serves them. */
-export async function countRunning(trx: Trx, places: Places): Promise<number> {
-  const counted = await sql<{ count: number }>`
-    select count(*) from tasks
-    where installation_id = ${places.installationId} and status = 'processing'`.execute(trx);
-  return counted.rows[0]?.count ?? 0;
-}
-
-/** Places that neither a running task nor one that is due in the queue has taken. */
+/** Places that neither a running task nor one that is due in the queue has taken. Statuses are literals: the partial index serves them. */
 export async function freePlaces(trx: Trx, places: Places): Promise<number> {
   const counted = await sql<{ count: number }>`
     select count(*) from tasks
@@ -85,18 +77,15 @@ export async function backlogIndex(trx: Trx, tenantId: string, runAt: Date): Pro
  * does it for this tenant.
  */
 export async function moveUp(trx: Trx, tenantId: string): Promise<void> {
-  const tried = await sql<{ free: boolean }>`
-    select pg_try_advisory_xact_lock(${LOCKS.tenantQueue}::int, hashtext(${tenantId}::text)) as free`.execute(
-    trx,
-  );
-  if (tried.rows[0]?.free !== true) return;
   await sql`
     select graphile_worker.reschedule_jobs(array[id], priority := index)
     from (
+      select pg_try_advisory_xact_lock(${LOCKS.tenantQueue}::int, hashtext(${tenantId}::text)) as free
+    ) as turn, lateral (
       select j.id, j.priority,
         least(row_number() over (order by j.priority, j.run_at) - 1, ${MAX_PRIORITY}::int)::int as index
       from tasks t join graphile_worker.jobs j on j.key = t.id::text
-      where t.installation_id in (select id from installations where tenant_id = ${tenantId})
+      where turn.free and t.installation_id in (select id from installations where tenant_id = ${tenantId})
         and t.status = 'queued' and t.run_at <= clock_timestamp() and j.locked_at is null
     ) as waiting
     where index <> priority`.execute(trx);

@@ -4,16 +4,14 @@
  * end at the same moment share it. Through the queue each of them cost thirty statements; this way it is a few for all (docs/decisions/0040).
  * Fair all the same: a chain of tasks goes back to the queue after a while (JOB_LIMITS.successionMs), behind whoever waits there.
  */
-import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 
-import type { TasksTable } from '../database/tables.ts';
-import type { Run } from './claim.ts';
+import { startedRun } from './claim.ts';
+import type { Run, StartedRow } from './claim.ts';
 import { JOB_LIMITS } from './limits.ts';
 import type { FinalDecision, TaskOutcome } from './outcome.ts';
 import { freePlaces, lockPlaces, promote } from './places.ts';
 import type { Places } from './places.ts';
-import { taskFrom } from './task.ts';
 import type { Db, Trx } from './task.ts';
 
 /** A run that ended, and its task with it. */
@@ -79,7 +77,7 @@ async function close(trx: Trx, endings: readonly Ending[]): Promise<ReadonlySet<
 async function takeNext(trx: Trx, places: Places, wanted: number, workerId: string): Promise<Run[]> {
   const count = Math.min(wanted, await freePlaces(trx, places));
   if (count === 0) return [];
-  const { rows } = await sql<Selectable<TasksTable> & { attempt_id: number }>`
+  const { rows } = await sql<StartedRow>`
     with next as (
       select id from tasks
       where installation_id = ${places.installationId} and status = 'pending'
@@ -99,7 +97,7 @@ async function takeNext(trx: Trx, places: Places, wanted: number, workerId: stri
     select started.*, made.id as attempt_id
     from started join made on made.task_id = started.id
     order by started.run_at, started.created_at`.execute(trx);
-  return rows.map((row) => ({ task: taskFrom(row), attemptId: row.attempt_id, attempt: row.attempts }));
+  return rows.map(startedRun);
 }
 
 /** Endings of one installation, run by one worker, in one transaction. */
