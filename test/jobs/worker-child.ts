@@ -43,6 +43,7 @@ await startWorker({
       process.once('SIGUSR2', () => resolve(success));
     });
   },
+  concernsEnd: ({ method }) => method !== 'plain' && method !== 'hang',
   onFinished: async (task) => {
     if (task.method === 'dieInHook') process.kill(process.pid, 'SIGKILL');
     return undefined;
