@@ -4,9 +4,18 @@ import type { ModuleExports } from './boot.ts';
 import type { Hook } from './hooks.ts';
 
 /** Where what an author wrote ends: classes of the author's own between these and the module's count as the module's. */
+const BASES = { Module, Product, Plugin, Payment, Notification } as const;
 const GIVEN: ReadonlySet<object> = new Set(
-  [Module, Product, Plugin, Payment, Notification, Controller].map(({ prototype }) => prototype),
+  [...Object.values(BASES), Controller].map(({ prototype }) => prototype),
 );
+
+/** The base class that the module extends, by its name; null: none. */
+function baseName(instance: object): string | null {
+  const [name] = Object.entries(BASES).findLast(([, { prototype }]) =>
+    Object.prototype.isPrototypeOf.call(prototype, instance),
+  ) ?? [null];
+  return name;
+}
 
 function methodNames(start: object, own: boolean): string[] {
   const names = new Set<string>();
@@ -28,6 +37,7 @@ export function describe(exports: ModuleExports, instance: Base, hooks: readonly
   ]);
   return {
     class_name: instance.constructor.name,
+    base: baseName(instance),
     methods: methodNames(instance, false),
     own_methods: methodNames(instance, true),
     controllers: Object.fromEntries(controllers) as Record<string, string[]>,

@@ -3,6 +3,7 @@
  * tenant and without grants, and is asked what it has. What it answers is checked against its kind and against itself, so that a
  * menu entry without a route or a job that does not exist is told at install and not found out later.
  */
+import semver from 'semver';
 import * as v from 'valibot';
 import { Declaration } from '../../sandbox/contract/declaration.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
@@ -18,7 +19,7 @@ import {
 import { ClientActions, ServiceButtons } from '../../sandbox/contract/kinds/service-care.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import { checkHooks } from '../../sandbox/contract/manifest-events.ts';
-import type { Manifest } from '../../sandbox/contract/manifest.ts';
+import { CONTRACT_VERSION, type Manifest } from '../../sandbox/contract/manifest.ts';
 import type { Kind } from '../../sandbox/contract/op.ts';
 import type { Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 import type { ReadPackage } from '../store/package/read.ts';
@@ -34,6 +35,7 @@ export interface DeclareDeps {
 
 const Described = v.object({
   class_name: v.string(),
+  base: v.nullable(v.string()),
   methods: v.array(v.string()),
   own_methods: v.array(v.string()),
   controllers: v.record(v.string(), v.array(v.string())),
@@ -70,6 +72,35 @@ const QUESTIONS = {
 type Question = keyof typeof QUESTIONS;
 const QUESTION_NAMES = Object.keys(QUESTIONS) as readonly Question[];
 
+/** Types whose base class is named like them. */
+const OWN_BASES: ReadonlySet<string> = new Set(['Product', 'Plugin', 'Payment', 'Notification']);
+
+/** What the engine says, and what an author does about it. */
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [
+    /^(?:process|Buffer|__dirname|__filename|global|setImmediate) is not defined$/,
+    'That is part of Node, which a sandboxed module does not have; use this.config(), this.http, … or web standards.',
+  ],
+  [
+    /^(?:window|document|localStorage|navigator) is not defined$/,
+    'That is part of a browser; scripts for pages go to views/assets/js/.',
+  ],
+  [/^\w+ is not defined$/, 'Import it: from ‘bulkhead’, or from a file of your own.'],
+  [
+    /^Class extends value undefined/,
+    'The class it extends was not imported: ‘bulkhead’ has Product, Plugin, Payment, Notification and Controller.',
+  ],
+  [
+    /^Cannot read properties of undefined/,
+    'A name that is imported and not exported there is undefined: an editor, or tsc --noEmit in the module’s folder, says which.',
+  ],
+];
+
+function advised(message: string): string {
+  const advice = ADVICE.find(([pattern]) => pattern.test(message))?.[1];
+  return advice === undefined ? message : `${message.replace(/\.$/, '')}. ${advice}`;
+}
+
 function problem(message: string): HostError {
   return new HostError('BAD_INPUT', message);
 }
@@ -80,6 +111,10 @@ export async function readDeclaration(
   contents: ReadPackage,
   manifest: Manifest,
 ): Promise<Declaration> {
+  if (!semver.satisfies(CONTRACT_VERSION, manifest.host))
+    throw problem(
+      `${contents.name} ${manifest.version} wants a host "${manifest.host}"; this one is ${CONTRACT_VERSION}. Change "host" in module.json to "^${semver.major(CONTRACT_VERSION)}", or use a newer host.`,
+    );
   const kind = kinds[manifest.type];
   if (kind === undefined) throw problem(`There is no module type ${manifest.type}.`);
   const results = await ask(deps, contents, manifest, kind);
@@ -90,10 +125,12 @@ export async function readDeclaration(
       `${manifest.name}.ts must export "class ${manifest.name}" as default; it exports ${described.output.class_name}.`,
     );
   }
+  checkBase(described.output.base, manifest);
   const answers = Object.fromEntries(
     QUESTION_NAMES.map((name) => [name, parseAnswer(name, results.get(name))]),
   );
-  const draft = { ...described.output, ...answers, warnings: [] };
+  const { base: _base, ...names } = described.output;
+  const draft = { ...names, ...answers, warnings: [] };
   const sizeBytes = Buffer.byteLength(JSON.stringify(draft));
   if (sizeBytes > LIMITS.declarationBytes)
     throw problem(
@@ -151,7 +188,7 @@ async function ask(
     const { code, message } = outcome.envelope.error;
     throw new HostError(
       code === 'MODULE_ERROR' || code === 'LOAD_FAILED' ? 'BAD_INPUT' : code,
-      `The module could not be read: ${message}`,
+      `The module could not be read: ${advised(message)}`,
     );
   }
   const values = outcome.envelope.value.results.map((result) => ('value' in result ? result.value : null));
@@ -196,6 +233,16 @@ function parseAnswer(name: Question, answer: unknown): unknown {
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   throw problem(`${method}(): ${v.getDotPath(issue) ?? 'its answer'}: ${issue.message}.`);
+}
+
+/** A type of one's own has no base class of its own: its modules extend Module. */
+function checkBase(base: string | null, { type, name }: Manifest): void {
+  const wanted = OWN_BASES.has(type) ? type : 'Module';
+  if (base === wanted || (wanted === 'Module' && base !== null)) return;
+  const found = base === null ? 'no class of “bulkhead”' : base;
+  throw problem(
+    `${name}.ts: class ${name} extends ${found}, but module.json says type "${type}": write "import { ${wanted} } from 'bulkhead'" and "class ${name} extends ${wanted}".`,
+  );
 }
 
 function checkRequired(declaration: Declaration, kind: Kind): void {

@@ -5,7 +5,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import semver from 'semver';
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import { CONTRACT_VERSION, parseManifest } from '../../sandbox/contract/manifest.ts';
+import { parseManifest } from '../../sandbox/contract/manifest.ts';
 import type { Tables } from '../database/tables.ts';
 import { checkPublisher } from '../store/package/publisher.ts';
 import { readPackage, type ReadPackage } from '../store/package/read.ts';
@@ -34,12 +34,6 @@ export async function publish(
 ): Promise<Published> {
   const contents = await readPackage(bytes);
   const manifest = parseManifest(contents.manifest);
-  if (!semver.satisfies(CONTRACT_VERSION, manifest.host)) {
-    throw new HostError(
-      'BAD_INPUT',
-      `${contents.name} ${manifest.version} wants a host "${manifest.host}"; this one is ${CONTRACT_VERSION}.`,
-    );
-  }
   const known = await findSame(deps.db, contents.sha256);
   if (known !== undefined) return { ...known, added: false };
   const declaration = await readDeclaration(deps, contents, manifest);

@@ -6,8 +6,12 @@ import { doctorCommand } from './commands/doctor.ts';
 import { keysCommand } from './commands/keys.ts';
 import { startCommand } from './commands/start.ts';
 import { moduleCommand } from './commands/module.ts';
+import { ownVersion } from './version.ts';
 
-const program = new Command('bulkhead').description('A host for sandboxed modules.').showHelpAfterError();
+const program = new Command('bulkhead')
+  .description('A host for sandboxed modules.')
+  .version(ownVersion())
+  .showHelpAfterError();
 program.addCommand(startCommand());
 program.addCommand(moduleCommand());
 program.addCommand(doctorCommand());

@@ -11,6 +11,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { nearest } from '../../../sandbox/contract/grant.ts';
 import { parseManifest } from '../../../sandbox/contract/manifest.ts';
 import { MANIFEST_SCHEMA, manifestSchema } from '../manifest-schema.ts';
+import { linkForEditor, TSCONFIG, TSCONFIG_TEXT } from '../editor.ts';
 import type { Say } from './module-files.ts';
 
 const SCAFFOLD = fileURLToPath(new URL('../scaffold/', import.meta.url));
@@ -81,8 +82,12 @@ async function scaffoldFiles(type: string, name: string): Promise<ScaffoldFile[]
         text: named(await readFile(file, 'utf8')),
       })),
   );
-  // So that an editor knows module.json's keys, wherever the folder stands; it is not packed.
-  return [...made, { name: MANIFEST_SCHEMA, text: `${JSON.stringify(manifestSchema(), null, 2)}\n` }];
+  // So that an editor knows module.json's keys and what 'bulkhead' is, wherever the folder stands; they are not packed.
+  return [
+    ...made,
+    { name: TSCONFIG, text: TSCONFIG_TEXT },
+    { name: MANIFEST_SCHEMA, text: `${JSON.stringify(manifestSchema(), null, 2)}\n` },
+  ];
 }
 
 /** @throws HostError CONFLICT for anything but an empty folder or nothing */
@@ -127,9 +132,11 @@ export async function newModule(typeAndName: string, dir: string | undefined, sa
   const folder = path.resolve(dir ?? path.join('modules', type, name));
   await refuseUnlessFree(folder);
   await writeFolder(folder, files);
+  await linkForEditor(folder);
   say(folder);
   for (const file of files) say(`  ${file.name}`);
-  say(`Next: read README.md there, then bulkhead module pack ${path.relative(process.cwd(), folder) || '.'}`);
+  const where = path.relative(process.cwd(), folder) || '.';
+  say(`Next: bulkhead module dev ${where} opens a panel with it; README.md there says the rest.`);
   return folder;
 }
 

@@ -6,6 +6,7 @@ import { parseManifest } from '../../../sandbox/contract/manifest.ts';
 import { MODULE_JSON } from '../../store/package/identity.ts';
 import { packModule } from '../../store/package/pack.ts';
 import { readInput, writeWhole, type Say } from './module-files.ts';
+import { checkPackage, doubtsOf } from '../check.ts';
 import { signWithKey } from './module-sign.ts';
 
 export interface PackCommandOptions {
@@ -14,10 +15,12 @@ export interface PackCommandOptions {
   /** Path of the publisher's private key, PEM. */
   readonly key?: string;
   readonly publisher?: string;
+  /** False: the module is not run, as on a system without a sandbox. */
+  readonly check?: boolean;
 }
 
 /** A panel would refuse a bad manifest at install; its author is told before anything is packed. */
-async function checkManifest(folder: string): Promise<void> {
+export async function checkManifest(folder: string): Promise<void> {
   const text = Buffer.from(await readInput(path.join(folder, MODULE_JSON))).toString('utf8');
   let json: unknown;
   try {
@@ -35,6 +38,9 @@ export async function packToFile(folder: string, options: PackCommandOptions, sa
     throw new HostError('BAD_INPUT', 'give --key and --publisher together, or neither');
   await checkManifest(folder);
   const unsigned = await packModule(folder, { onWarning: (text) => say(`warning: ${text}`) });
+  if (options.check !== false)
+    for (const doubt of await doubtsOf(path.resolve(folder), await checkPackage(unsigned)))
+      say(`warning: ${doubt}`);
   const bytes =
     key !== undefined && publisher !== undefined
       ? await signWithKey(unsigned, { key, publisher }, say)
@@ -49,10 +55,11 @@ export async function packToFile(folder: string, options: PackCommandOptions, sa
 export function modulePackCommand(): Command {
   return new Command('pack')
     .description('Bundle a module’s folder into one file for a store')
-    .argument('<folder>', 'the folder with module.json in it')
+    .argument('[folder]', 'the folder with module.json in it', '.')
     .option('--out <file>', 'where to write it')
     .option('--key <file>', 'sign with this private key (PEM)')
     .option('--publisher <name>', 'the publisher’s name, such as acme-hosting')
+    .option('--no-check', 'do not run it in a sandbox first, as a store will')
     .action(async (folder: string, options: PackCommandOptions) => {
       await packToFile(folder, options, (text) => console.log(text));
     });

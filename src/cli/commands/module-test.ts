@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { moduleNamed } from '../../kit/folder.ts';
+import { linkForEditor } from '../editor.ts';
 
 const RESOLVE = fileURLToPath(new URL('../../kit/resolve.ts', import.meta.url));
 
@@ -33,6 +34,7 @@ export async function testModule(dir: string, options: { readonly only?: string 
     throw new HostError('NOT_FOUND', `${folder} is no module: it has no module.json with a type and a name.`);
   const files = await testFiles(folder);
   if (files.length === 0) throw new HostError('NOT_FOUND', `There is no test/*.test.ts in ${folder}.`);
+  await linkForEditor(folder);
   const only = options.only === undefined ? [] : [`--test-name-pattern=${options.only}`];
   const child = spawn(process.execPath, ['--test', '--import', RESOLVE, ...only, ...files], {
     cwd: folder,

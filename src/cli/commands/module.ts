@@ -1,5 +1,6 @@
 /** `bulkhead module …`: what a module's author does. */
 import { Command } from 'commander';
+import { moduleCheckCommand } from './module-check.ts';
 import { moduleDevCommand } from './module-dev.ts';
 import { moduleKeygenCommand } from './module-keygen.ts';
 import { moduleNewCommand } from './module-new.ts';
@@ -14,6 +15,7 @@ export function moduleCommand(): Command {
     .description('Write, pack and sign modules')
     .addCommand(moduleNewCommand())
     .addCommand(moduleDevCommand())
+    .addCommand(moduleCheckCommand())
     .addCommand(modulePackCommand())
     .addCommand(moduleKeygenCommand())
     .addCommand(moduleSignCommand())

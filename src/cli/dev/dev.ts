@@ -8,6 +8,7 @@ import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
+import { linkForEditor } from '../editor.ts';
 import { type FakeCloud, spawnFakeCloud } from '../../fakecloud/spawn.ts';
 import type { LogLevel } from '../../host.ts';
 import { moduleNamed } from '../../kit/folder.ts';
@@ -182,6 +183,7 @@ export async function startDev(options: DevOptions): Promise<Dev> {
   const name = moduleNamed(folder);
   if (name === undefined)
     throw new HostError('NOT_FOUND', `${folder} is no module: it has no module.json with a type and a name.`);
+  await linkForEditor(folder);
   const state = await readState(dataDir);
   await using undo = new AsyncDisposableStack();
   const cloud = options.cloud === true ? undo.use(await spawnFakeCloud()) : undefined;

@@ -5,8 +5,6 @@
  *     import { after, test } from 'node:test';
  *     conformance('Product/MyCloudService', { test, after, product: {…}, order: {…} });
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import * as v from 'valibot';
 import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import { parseManifest } from '../../../sandbox/contract/manifest.ts';
@@ -16,6 +14,7 @@ import type { Case, ConformanceOptions, Subject } from './case.ts';
 import { afterwards, everyType } from './every.ts';
 import { notificationCases, paymentCases } from './others.ts';
 import { productCases } from './product.ts';
+import { readFolder } from './readable.ts';
 
 /** A type of one's own is judged by what holds for all. */
 const BY_TYPE: Readonly<Record<string, readonly Case[]>> = {
@@ -29,25 +28,6 @@ export interface TestRunner {
   after(fn: () => Promise<void>): unknown;
 }
 
-function filesBelow(root: string, ending: string, leftOut: readonly string[] = []): Map<string, string> {
-  const entries = readdirSync(root, { recursive: true, withFileTypes: true });
-  return new Map(
-    entries
-      .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
-      .map((entry) => path.join(entry.parentPath, entry.name))
-      .map((file) => [path.relative(root, file).split(path.sep).join('/'), file] as const)
-      .filter(([name]) => !leftOut.some((folder) => name.startsWith(`${folder}/`)))
-      .map(([name, file]) => [name, readFileSync(file, 'utf8')]),
-  );
-}
-
-const below = (folder: string, name: string, ending: string): Map<string, string> =>
-  readdirSync(folder).includes(name)
-    ? filesBelow(path.join(folder, name), ending)
-    : new Map<string, string>();
-
-const Texts = v.record(v.string(), v.unknown());
-
 async function open(name: string, options: ConformanceOptions): Promise<Subject> {
   const module = await load(name, options);
   const { folder, installationId, host } = module.installed;
@@ -57,17 +37,12 @@ async function open(name: string, options: ConformanceOptions): Promise<Subject>
     .select(['version.manifest', 'version.declaration'])
     .where('installation.id', '=', installationId)
     .executeTakeFirstOrThrow();
-  const lang = [...below(folder, 'lang', '.json')].map(
-    ([file, text]) => [file.slice(0, -'.json'.length), v.parse(Texts, JSON.parse(text))] as const,
-  );
   return {
     module,
     options,
     manifest: parseManifest(row.manifest),
     declaration: v.parse(Declaration, row.declaration),
-    source: filesBelow(folder, '.ts', ['test', 'node_modules']),
-    views: below(folder, 'views', '.liquid'),
-    lang: new Map(lang),
+    ...readFolder(folder),
   };
 }
 

@@ -1,111 +1,9 @@
 /** What holds for a module of any type. */
-import { capabilities, type CapabilityName } from '../../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { enqueueTask } from '../../jobs/queue.ts';
-import type { Case, Subject } from './case.ts';
+import type { Case } from './case.ts';
 import { must, none } from './case.ts';
-
-/** How a module's source shows that it uses a capability, where that is not `this.{name}` or `module.{name}`. */
-const SIGNS: Partial<Record<string, RegExp>> = {
-  http: /\.http\b|\bfetch\(/,
-  secrets: /\bsecret\(|\.secrets\b/,
-  redirect: /\bredirect\(/,
-  tasks: /\.tasks\b|\.schedule\(/,
-};
-
-function signOf(name: string): RegExp {
-  return (
-    SIGNS[name] ??
-    new RegExp(`\\b(?:this|module)\\.${name}\\b|\\{[^}]*\\b${name}\\b[^}]*\\} = (?:this|module)\\b`)
-  );
-}
-
-/** What is used without a word in the source: the base class queues a service's jobs, and a setting's handle comes with the settings. */
-function usesByType(name: string, { manifest }: Subject): boolean {
-  if (name === 'secrets') return manifest.settings.some(({ type }) => type === 'secret');
-  return name === 'tasks' && (manifest.type === 'Product' || manifest.schedule.length > 0);
-}
-
-function textOf(files: ReadonlyMap<string, string>): string {
-  return [...files.values()].join('\n');
-}
-
-function isUsed(name: string, subject: Subject): boolean {
-  return usesByType(name, subject) || signOf(name).test(textOf(subject.source));
-}
-
-const asked: Case = {
-  name: 'asks for what it uses and uses what it asks for',
-  async run(subject) {
-    const wanted = new Set(subject.manifest.asks.map(({ capability }) => capability));
-    const names = Object.keys(capabilities).filter((name) => !capabilities[name as CapabilityName].inherent);
-    none(
-      'module.json asks for what no file of the module uses',
-      names.filter((name) => wanted.has(name) && !isUsed(name, subject)),
-    );
-    none(
-      'the module uses what module.json does not ask for',
-      // To a route of its own a module may redirect without asking.
-      names.filter(
-        (name) =>
-          name !== 'redirect' && !wanted.has(name) && !usesByType(name, subject) && isUsed(name, subject),
-      ),
-    );
-  },
-};
-
-const languages: Case = {
-  name: 'has every text in every language',
-  applies: ({ lang }) => lang.size > 0,
-  async run({ lang }) {
-    const all = new Set([...lang.values()].flatMap((texts) => Object.keys(texts)));
-    none(
-      'missing texts',
-      [...lang].flatMap(([language, texts]) =>
-        [...all].filter((key) => !Object.hasOwn(texts, key)).map((key) => `${key} (${language})`),
-      ),
-    );
-  },
-};
-
-const keys: Case = {
-  name: 'names no text that it lacks',
-  async run({ lang, views, source }) {
-    const known = new Set([...lang.values()].flatMap((texts) => Object.keys(texts)));
-    const named = [
-      ...textOf(views).matchAll(/['"]([\w.-]+)['"]\s*\|\s*t\b/g),
-      ...textOf(source).matchAll(/\bthis\.t\(\s*['"]([\w.-]+)['"]/g),
-    ].map(([, key = '']) => key);
-    none(
-      'texts that no language has',
-      named.filter((key) => !known.has(key)),
-    );
-  },
-};
-
-const templates: Case = {
-  name: 'names no template that it lacks',
-  async run({ source, views, declaration }) {
-    const named = [...textOf(source).matchAll(/\.view\(\s*['"]([\w./-]+)['"]/g)].map(([, name = '']) => name);
-    const tabs = declaration.tabs.map(({ template }) => template);
-    none(
-      'templates that are not in views/',
-      [...named, ...tabs].filter((name) => !views.has(`${name.replaceAll('.', '/')}.liquid`)),
-    );
-  },
-};
-
-const jobs: Case = {
-  name: 'queues only jobs that it has',
-  async run({ source, declaration }) {
-    const named = [...textOf(source).matchAll(/\bmethod:\s*['"](\w+)['"]/g)].map(([, name = '']) => name);
-    const verbs = new Set(['get', 'post', 'put', 'delete', 'GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD']);
-    none(
-      'methods that are queued and not there',
-      named.filter((name) => !verbs.has(name) && !declaration.methods.includes(name)),
-    );
-  },
-};
+import { readable } from './readable.ts';
 
 const warnings: Case = {
   name: 'is read without a warning',
@@ -222,11 +120,7 @@ const webhook: Case = {
 };
 
 export const everyType: readonly Case[] = [
-  asked,
-  languages,
-  keys,
-  templates,
-  jobs,
+  ...readable,
   warnings,
   again,
   update,

@@ -35,11 +35,25 @@ function translate({ text, location }: Message): BuildMessage {
       return aboutFile(lacking, `has no default export; write “export default class …”`);
   }
   return {
+    text: advised(text),
     file: location?.file,
     line: location?.line,
     column: location ? location.column + 1 : undefined,
-    text,
   };
+}
+
+/** The bundler's words, and what an author does about them. */
+function advised(text: string): string {
+  const missing = /^Could not resolve "(.*)"$/.exec(text)?.[1];
+  if (missing?.startsWith('.') === true)
+    return `there is no file “${missing}”; write its path as it is, with .ts`;
+  if (missing !== undefined && !/^(?:@[\w-]+\/)?[\w-][\w.-]*(?:\/|$)/.test(missing))
+    return `“${missing}” is no package’s name; write the file’s path, like ./services/x.ts (a tsconfig.json’s aliases are not followed)`;
+  if (missing !== undefined)
+    return `“${missing}” is not installed; run npm install ${missing} beside the module, or leave it out`;
+  if (text.startsWith('Top-level await'))
+    return 'a module has no top-level await; move it into a method, such as activate()';
+  return text;
 }
 
 function isBuildFailure(error: unknown): error is BuildFailure {

@@ -2,6 +2,7 @@
  * Which of the author's files go into a package. The list says what is taken and not what is left out, so that a forgotten .env,
  * a key or a dump in the folder never travels; in views/ and lang/, where every file is meant, an odd one is an error.
  */
+import { existsSync } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MODULE_JSON } from './identity.ts';
@@ -112,6 +113,10 @@ export async function collectFiles(
   const readme = (await readdir(root)).includes(README) ? [README] : [];
   const names = new Set([MODULE_JSON, ...shipped, ...readme, ...(logo === undefined ? [] : [logo])]);
   const files: PackageFile[] = [];
+  if (logo !== undefined && !existsSync(path.join(root, logo)))
+    throw refusal('MISSING_FILE', `module.json: logo: there is no file ${shown(logo)} in the module`, {
+      path: logo,
+    });
   for (const name of names) files.push(await readModuleFile(root, name, limits));
   for (const name of sources)
     files.push({ ...(await readModuleFile(root, name, limits)), path: SOURCE_FOLDER + name });

@@ -16,6 +16,7 @@ export const MANIFEST = {
   type: 'Plugin',
   host: '^1',
   logo: 'views/assets/img/logo.svg',
+  events: { listens: ['ServiceCreated'] },
 };
 
 export const TINY: Files = {

@@ -80,7 +80,7 @@ describe('the bundled script', () => {
         'tsconfig.json': '{"compilerOptions":{"paths":{"~/*":["./services/*"]}}}',
       }),
     );
-    expect(message).toBe('Tiny.ts:2:24: Could not resolve "~/math.ts"');
+    expect(message).toMatch(/^Tiny\.ts:2:24: “~\/math\.ts” is no package’s name; write the file’s path/);
   });
 
   it('has a source map whose sources are relative to the module, wherever a package was found', async () => {
@@ -176,7 +176,7 @@ describe('packing refuses', () => {
     [
       'an unknown package',
       { 'services/math.ts': `import x from 'nowhere';\nexport const double = x;\n` },
-      'services/math.ts:1:15: Could not resolve "nowhere"',
+      'services/math.ts:1:15: “nowhere” is not installed',
     ],
     [
       'an import from an address',
