@@ -43,6 +43,7 @@ import { createTasksBroker } from './brokers/tasks.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createBreaker } from './catalog/breaker.ts';
 import { createGateways } from './catalog/gateways.ts';
+import { createExporter, type Exporter } from './catalog/export.ts';
 import { createHostCases } from './catalog/confirmed-hosts.ts';
 import { createInstallations, type Installation } from './catalog/installations.ts';
 import { createInstanceCases } from './catalog/instance-cases.ts';
@@ -234,6 +235,11 @@ async function compose(
     onFault: (error) => log('error', 'a flow failed', error),
   });
   const auth = options.auth?.(db) ?? createAuth(db, Date.now, keyring);
+  const exporter = createExporter({
+    installations,
+    modulesSql: databases.modules.sql,
+    deploymentId: identity.id,
+  });
   const panel = createPanel({
     options,
     databases,
@@ -244,6 +250,7 @@ async function compose(
     versions,
     vault,
     flows,
+    exporter,
     runnerIds,
     log,
   });
@@ -454,12 +461,14 @@ interface PanelParts {
   readonly versions: ReturnType<typeof createVersions>;
   readonly vault: Vault;
   readonly flows: Flows;
+  readonly exporter: Exporter;
   readonly runnerIds: RunnerIds;
   readonly log: Log;
 }
 
 function createPanel(parts: PanelParts): WebDeps {
-  const { options, auth, sandbox, invoker, installations, versions, vault, flows, runnerIds, log } = parts;
+  const { options, auth, sandbox, invoker, installations, versions, vault, flows, exporter, runnerIds, log } =
+    parts;
   const { db } = parts.databases.host;
   const mail = openHostMail(options.env ?? process.env);
   return {
@@ -483,7 +492,7 @@ function createPanel(parts: PanelParts): WebDeps {
       invoker,
       hookUrl: hookUrlAt(options.publicUrl),
     }),
-    catalog: createCatalog({ db, versions, installations, invoker, vault, flows }),
+    catalog: createCatalog({ db, versions, installations, invoker, vault, flows, exporter }),
     billing: createBilling({ db, installations, invoker }),
     invoicing: createInvoicing(db),
     jobs: {

@@ -17,6 +17,7 @@ import type { Flows } from '../flows/executor.ts';
 import { syncSchedules } from '../schedules/store.ts';
 import type { Vault } from '../secrets/vault.ts';
 import type { Catalog, FormResult, FormView, StoreEntry, StorePage } from '../web/deps.ts';
+import type { Exporter } from './export.ts';
 import { withOptions } from './field-options.ts';
 import { checkFields } from './fields.ts';
 import { consentLines, consentOf, missingMandatory, readUses } from './consent.ts';
@@ -35,6 +36,7 @@ export interface CatalogDeps {
   readonly invoker: Invoker;
   readonly vault: Vault;
   readonly flows: Flows;
+  readonly exporter: Exporter;
 }
 
 export function createCatalog(deps: CatalogDeps): Catalog {
@@ -48,6 +50,7 @@ export function createCatalog(deps: CatalogDeps): Catalog {
     disable: (installationId) => runFlow(deps, 'disable', installationId),
     uninstall: (installationId) => uninstall(deps, installationId),
     purge: (installationId) => purge(deps, installationId),
+    exportData: deps.exporter,
     unpause: (installationId) => unpause(deps, installationId),
     rollback: (installationId) => rollback(deps, installationId),
     update: (input) => update(deps, input),

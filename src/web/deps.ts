@@ -199,6 +199,8 @@ export interface Catalog {
   uninstall(installationId: string, accountId: string): Promise<void>;
   /** Drops the module's own data for good; only when disabled. @throws CONFLICT */
   purge(installationId: string, accountId: string): Promise<void>;
+  /** Every row of the module's own tables, as lines of JSON. @throws CONFLICT without any, LIMIT while others run */
+  exportData(installationId: string): Promise<AsyncIterable<string>>;
   /** Ends a pause of the circuit breaker. */
   unpause(installationId: string, accountId: string): Promise<void>;
   /** Back to the version before the last update, with the data as they are. @throws CONFLICT if there is none, NOT_GRANTED */

@@ -129,6 +129,17 @@ describe('a module', () => {
       { members: `adminSidebar() { return [{ title: 'List', link: 'nowhere' }]; }` },
       /Menu entry "List": there is no route named "nowhere" in adminWebRoutes\(\)/,
     ],
+    // The original drops such a module without a word.
+    [
+      'whose menu entry lacks its title',
+      { members: `adminSidebar() { return [{ link: 'list' }]; }` },
+      /adminSidebar\(\): 0\.title: .*"title"/,
+    ],
+    [
+      'whose menu entry lacks its link',
+      { members: `adminSidebar() { return [{ title: 'List' }]; }` },
+      /adminSidebar\(\): 0\.link: .*"link"/,
+    ],
     [
       'whose menu entry wants an unknown permission',
       {

@@ -145,6 +145,21 @@ describe('a password field', () => {
   });
 });
 
+describe('exporting a module’s data', () => {
+  test('gives a file of lines to who manages modules', async () => {
+    const path = `${ADMIN}/installations/${panel().seeded.installationId}/export`;
+    const answer = await (await admin()).get(path);
+    expect(answer.headers.get('content-disposition')).toMatch(
+      /^attachment; filename="VPSHosting-\d{4}-\d\d-\d\d\.ndjson"$/,
+    );
+    expect((await answer.text()).trimEnd().split('\n')).toHaveLength(2);
+    const danger = await (await admin()).get(path.replace(/export$/, 'danger'));
+    expect(await danger.text()).toContain(
+      `href="/t/acme/admin/installations/${panel().seeded.installationId}/export"`,
+    );
+  });
+});
+
 describe('uninstalling', () => {
   test('asks for the module’s name', async () => {
     const visitor = await admin();

@@ -21,6 +21,7 @@ describe('another tenant’s row', () => {
       `/installations/${seeded.installationId}/permissions`,
       `/installations/${seeded.installationId}/settings`,
       `/installations/${seeded.installationId}/logs`,
+      `/installations/${seeded.installationId}/export`,
     ];
     for (const path of paths) expect([path, (await visitor.get(GLOBEX + path)).status]).toEqual([path, 404]);
   });
@@ -99,6 +100,7 @@ describe('a role', () => {
       '/modules',
       '/settings',
       `/installations/${seeded.installationId}/permissions`,
+      `/installations/${seeded.installationId}/export`,
       '/modules/Product/VPSHosting/servers',
     ])
       expect([path, await statusOf(path)]).toEqual([path, 403]);

@@ -125,6 +125,16 @@ export function modulePages(app: AccountApp, panel: Panel): void {
     return c.redirect(withNote(homeOf(c, installation.id), 'updated'), 303);
   });
 
+  app.get('/installations/:id/export', async (c) => {
+    need(c, 'modules.manage');
+    const installation = await find(c);
+    const lines = await catalog.exportData(installation.id);
+    const day = new Date(panel.deps.now()).toISOString().slice(0, 10);
+    c.header('content-type', 'application/x-ndjson');
+    c.header('content-disposition', `attachment; filename="${installation.name}-${day}.ndjson"`);
+    return c.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()));
+  });
+
   app.post('/installations/:id/:change{enable|disable|unpause|purge|uninstall}', async (c) => {
     need(c, 'modules.manage');
     const installation = await find(c);

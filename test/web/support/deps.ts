@@ -262,6 +262,13 @@ export function testDeps(
       disable: async (id) => note('disable', id),
       uninstall: async (id) => note('uninstall', id),
       purge: async (id) => note('purge', id),
+      exportData: async (id) => {
+        note('exportData', id);
+        return (async function* () {
+          yield '{"module":"acme/Product/Cloud"}\n';
+          yield '{"table":"servers","row":{"id":1}}\n';
+        })();
+      },
       unpause: async (id) => note('unpause', id),
       rollback: async (id) => note('rollback', id),
       update: async (input) => note('update', input),
