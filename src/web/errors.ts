@@ -4,6 +4,8 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { HostError, type ErrorCode } from '../../sandbox/contract/envelope.ts';
 import { InvocationFailed } from '../catalog/invoke.ts';
 import type { Area, RootEnv } from './env.ts';
+import { FIRST_LANGUAGE } from './lang/languages.ts';
+import { said } from './lang/said.ts';
 import type { TextKey, Translate } from './lang/texts.ts';
 import { plainPage, type Panel } from './panel.ts';
 
@@ -77,7 +79,8 @@ export async function errorAnswer(panel: Panel, c: Context<ErrorEnv>, error: unk
   const id = c.get('requestId') ?? 'unknown';
   if (told.status === 500)
     panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
-  if (wantsJson(c)) return c.json({ error: { code: told.code, message: told.message, id } }, told.status);
+  const message = said(c.get('lang') ?? FIRST_LANGUAGE, told.message);
+  if (wantsJson(c)) return c.json({ error: { code: told.code, message, id } }, told.status);
   return plainPage(
     panel,
     c,
@@ -85,7 +88,7 @@ export async function errorAnswer(panel: Panel, c: Context<ErrorEnv>, error: unk
     {
       title: c.get('t')(TITLES[told.status] ?? 'layout.error_other'),
       status: told.status,
-      message: told.message,
+      message,
       id,
     },
     told.status,

@@ -1,6 +1,8 @@
 /** How values look on a page: instants, money, sizes, statuses. Filters that return HTML are marked raw and escape what they are given. */
 import type { FilterImplOptions } from 'liquidjs';
+import { ERROR_CODES, isErrorCode } from '../../sandbox/contract/envelope.ts';
 import { FIRST_LANGUAGE, isLanguage, type Lang } from './lang/languages.ts';
+import { said } from './lang/said.ts';
 import { findText, translators, type Translate } from './lang/texts.ts';
 
 const TONES: Readonly<Record<string, string>> = {
@@ -167,6 +169,11 @@ function wordFor(page: Reading, value: string): string {
   return findText(page.lang, `status.${value}`) ?? labelOf(value.replace(/^(?:module|risk)_/, ''));
 }
 
+function sayings(value: unknown): string[] {
+  const all: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return all.filter((one) => typeof one === 'string');
+}
+
 function badge(page: Reading, value: unknown, prefix = ''): string {
   if (typeof value !== 'string' || value === '') return '';
   const tone = TONES[value] ?? 'secondary';
@@ -189,6 +196,14 @@ function moment(page: Reading, value: unknown, timezone: unknown, nowMs: unknown
 export const filters: Readonly<Record<string, Filter>> = {
   /** `'area.key' | t: n: 3, name: x`: the text in the reader's language; a key that no language has is shown as it is. */
   t: text((page, key, ...args) => findText(page.lang, String(key), namedArgs(args)) ?? String(key)),
+  /** What the host said in English, or several such, in the reader's language. */
+  said: text((page, value) =>
+    sayings(value)
+      .map((one) => said(page.lang, one))
+      .join(' '),
+  ),
+  /** What an error code means, in a sentence; '' for what is none. */
+  meaning: text((page, value) => (isErrorCode(value) ? said(page.lang, ERROR_CODES[value]) : '')),
   badge: raw((page, value) => badge(page, value)),
   /** An installation's status, in the words of the modules page. */
   module_badge: raw((page, value) => badge(page, value, 'module_')),
