@@ -6,6 +6,7 @@
 import * as v from 'valibot';
 import { HostError } from './envelope.ts';
 import { LIMITS } from './limits.ts';
+import { PlainLine, QuotedName } from './plain-text.ts';
 
 export type Risk = 'low' | 'medium' | 'high';
 
@@ -90,10 +91,13 @@ interface Granting {
 }
 type GrantingRecord = Readonly<Record<string, Granting>>;
 
-const NamedEntrySchema = v.object({ title: v.string(), hosts: v.array(v.string()) });
+const NamedEntrySchema = v.object({
+  title: QuotedName(LIMITS.consentTitleCharacters),
+  hosts: v.array(v.string()),
+});
 const OptionsSchema = v.object({
   optional: v.optional(v.boolean('true or false is expected'), false),
-  reason: v.optional(v.string('a text is expected'), ''),
+  reason: v.optional(PlainLine(LIMITS.consentReasonCharacters), ''),
 });
 const OPTION_KEYS = Object.keys(OptionsSchema.entries);
 
@@ -260,8 +264,12 @@ function parseNamed(base: AskBase, where: string, value: unknown): Ask[] {
     if (!/^[a-z][a-z0-9_]{0,39}$/.test(name))
       throw badField(`${where}.${name}`, 'names are lower case letters, digits and _, up to 40.');
     const entry = v.safeParse(NamedEntrySchema, raw);
-    if (!entry.success)
-      throw badField(`${where}.${name}`, 'an object {"title": "…", "hosts": ["…"]} is expected.');
+    if (!entry.success) {
+      const isTitle = isRecord(raw) && typeof raw['title'] === 'string' && Array.isArray(raw['hosts']);
+      throw isTitle
+        ? badField(`${where}.${name}.title`, `${entry.issues[0].message}.`)
+        : badField(`${where}.${name}`, 'an object {"title": "…", "hosts": ["…"]} is expected.');
+    }
     if (isRecord(raw))
       onlyKeys(`${where}.${name}`, raw, [...Object.keys(NamedEntrySchema.entries), ...OPTION_KEYS]);
     const options = optionsOf(`${where}.${name}`, isRecord(raw) ? raw : {});

@@ -64,6 +64,9 @@ export const LIMITS = Object.freeze({
 
   /** What a manifest may ask for, in lines of the consent page. */
   asks: 200,
+  /** The title of a secret, and a publisher’s reason for one line, in characters. */
+  consentTitleCharacters: 100,
+  consentReasonCharacters: 500,
   /** What a module declares of itself, as JSON; the panel reads it for each page. */
   declarationBytes: 256 * 1024,
   declaredPermissions: 200,

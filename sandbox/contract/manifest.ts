@@ -12,6 +12,7 @@ import { Field } from './kinds/module.ts';
 import { LIMITS } from './limits.ts';
 import { refuseUnknownKeys } from './manifest-keys.ts';
 import { checkEventAsks, ManifestEvents, withEventAsks } from './manifest-events.ts';
+import { PlainLine, PlainLines } from './plain-text.ts';
 import { ManifestSchedule } from './schedule.ts';
 
 const Semver = v.pipe(
@@ -33,11 +34,11 @@ const entries = {
       () => `one of ${Object.keys(kinds).join(', ')} is expected`,
     ),
   ),
-  title: v.pipe(Text(100), v.minLength(1)),
-  description: v.optional(Text(2_000), ''),
+  title: v.pipe(PlainLine(100), v.minLength(1)),
+  description: v.optional(PlainLines(2_000), ''),
   version: Semver,
-  author: v.optional(Text(100), ''),
-  email: v.optional(Text(200), ''),
+  author: v.optional(PlainLine(100), ''),
+  email: v.optional(PlainLine(200), ''),
   website: v.optional(v.pipe(Text(300), v.regex(/^$|^https?:\/\//, 'an http(s) address is expected')), ''),
   logo: v.optional(
     v.pipe(

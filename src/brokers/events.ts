@@ -32,6 +32,34 @@ function refuseName(scope: Scope, name: string, grant: Grant<'events'>): void {
   if (!grant.emit.some((pattern) => eventCovers(pattern, full))) throw refusal('events', full, 'events.emit');
 }
 
+/**
+ * Events go by the module's name alone. Of two modules of one name (of two types) by two publishers, the one that was here first has the
+ * name: the other's would be taken for its.
+ */
+async function refuseOthersName(db: Kysely<Tables>, scope: Scope): Promise<void> {
+  const first = await db
+    .selectFrom('installations as installation')
+    .innerJoin('modules as module', 'module.id', 'installation.module_id')
+    .select('installation.id')
+    .where('installation.tenant_id', '=', scope.tenantId)
+    .where('module.name', '=', scope.moduleName)
+    .orderBy('installation.installed_at')
+    .orderBy('installation.id')
+    .where((eb) =>
+      eb.or([
+        eb('module.publisher', '<>', scope.publisher),
+        eb('installation.id', '=', scope.installationId),
+      ]),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  if (first === undefined || first.id === scope.installationId) return;
+  throw new HostError(
+    'CONFLICT',
+    `events: another publisher’s module ${scope.moduleName} was installed here before, and its events have this name.`,
+  );
+}
+
 function refuseSize(payload: Readonly<Record<string, unknown>>): void {
   refuseUnstorable('events', payload);
   const sizeBytes = Buffer.byteLength(JSON.stringify(payload));
@@ -64,6 +92,7 @@ export function createEventsBroker({ db, now = Date.now }: EventsDeps): Broker<'
     dispatch: async (scope, { name, payload }, grant) => {
       refuseName(scope, name, grant);
       refuseSize(payload);
+      await refuseOthersName(db, scope);
       const depth = await depthOf(db, scope);
       if (!rate.allows(scope.installationId, grant.per_minute))
         throw new HostError(

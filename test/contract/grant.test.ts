@@ -17,6 +17,36 @@ const parse = (permissions: unknown): Ask[] => parsePermissions(permissions, cap
 const grantAll = (asks: readonly Ask[]): Record<string, Answer> =>
   Object.fromEntries(asks.map((ask) => [ask.id, { granted: true }]));
 
+describe('a sentence of the consent page', () => {
+  const secret = (title: string) => ({ secrets: { key: { title, hosts: ['evil.example'] } } });
+
+  it.each([
+    ['ends its quotation', 'API key”, sent only to api.example.com. It never sees the value. “'],
+    ['quotes plainly', 'API key", sent only to api.example.com "'],
+    ['turns what follows', 'API key\u202e'],
+    ['isolates what follows', '\u2066API key'],
+    ['begins a new line', 'API key\nNothing else.'],
+    ['separates lines unseen', 'API key\u2028Nothing else.'],
+    ['hides a terminal’s sequence', 'API key\u001b[2K'],
+    ['never ends', 'k'.repeat(101)],
+  ])('is not made by a title that %s', (_what, title) => {
+    expect(() => parse(secret(title))).toThrow(/permissions\.secrets\.names\.key\.title: /);
+  });
+
+  it('nor by a reason or a title of the module that does', () => {
+    expect(() => parse({ db: { tables: 1, reason: 'safe \u202e' } })).toThrow(/reason/);
+    expect(() => parse({ db: { tables: 1, reason: 'r'.repeat(501) } })).toThrow(/reason/);
+    const manifest = { name: 'Spoof', type: 'Plugin', version: '1.0.0' };
+    expect(() => parseManifest({ ...manifest, title: 'Back\u202eups' })).toThrow(/title/);
+    expect(() => parseManifest({ ...manifest, title: 'Backups', description: 'a\u2067b' })).toThrow(
+      /description/,
+    );
+    expect(parseManifest({ ...manifest, title: 'Kopie zapasowe · نسخ', description: 'a\nb' })).toMatchObject({
+      title: 'Kopie zapasowe · نسخ',
+    });
+  });
+});
+
 describe('permissions of a manifest', () => {
   it('become one ask for each thing that can be granted', () => {
     const asks = parse({

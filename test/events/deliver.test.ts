@@ -4,6 +4,7 @@ import { emit } from '../../src/events/emit.ts';
 import { enqueueTask } from '../../src/jobs/queue.ts';
 import { runNow } from '../../src/schedules/tick.ts';
 import { useTestHost } from '../support/host.ts';
+import { newPublisher } from '../support/modules.ts';
 import { refusal } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
 import { found, handled, listener, register } from './support.ts';
@@ -180,9 +181,33 @@ describe('events.dispatch', () => {
     expect(await refusal(() => host().a.call('Teller', 'tell', name, payload))).toMatch(said);
   });
 
+  it('is refused to a second publisher’s module of the same name: the name stands for the first', async () => {
+    const { b } = host();
+    const first = await b.installed('Teller', {}, { amounts: { 'events.per_minute': 2 } });
+    const forged = { ...teller, type: 'Product' as const };
+    const { versionId } = await host().publish(forged, newPublisher('other-house'));
+    const { catalog } = b.panel;
+    const { installationId } = await catalog.install({ tenantId: b.id, versionId, accountId: b.adminId });
+    const { lines } = await catalog.consent(installationId);
+    const answers = Object.fromEntries(lines.map(({ id }) => [id, { granted: true }]));
+    await catalog.grant({ installationId, answers, accountId: b.adminId });
+    await catalog.enable(installationId, b.adminId);
+    const tell = (id: string) =>
+      b.bulkhead.invoker.invoke({
+        installationId: id,
+        purpose: 'request',
+        calls: [{ target: { on: 'module' }, method: 'tell', args: ['account.creating', {}] }],
+      });
+    expect(await refusal(() => tell(installationId))).toMatch(
+      /^CONFLICT: events: another publisher’s module Teller/,
+    );
+    await tell(first);
+  });
+
   it('is bounded in number', async () => {
-    await host().b.installed('Teller', {}, { amounts: { 'events.per_minute': 2 } });
-    const tell = () => host().b.call('Teller', 'tell', 'account.creating', {});
+    await host().publish({ ...teller, name: 'Chatty', files: {} });
+    await host().b.installed('Chatty', {}, { amounts: { 'events.per_minute': 2 } });
+    const tell = () => host().b.call('Chatty', 'tell', 'account.creating', {});
     await tell();
     await tell();
     expect(await refusal(tell)).toMatch(/^LIMIT: events: 2 events a minute/);

@@ -363,4 +363,13 @@ export const webGuards: readonly Guard[] = [
     test: 'test/auth/sign-in.test.ts',
     only: 'sessions',
   },
+  {
+    name: 'a terminal is told no command by a stranger',
+    threats: ['view-text'],
+    file: 'src/cli/log.ts',
+    text: '${level} ${shown(text)}`',
+    instead: '${level} ${text}`',
+    test: 'test/cli/log.test.ts',
+    only: '',
+  },
 ];

@@ -2,10 +2,11 @@
 import * as v from 'valibot';
 import { LIMITS } from '../limits.ts';
 import { method, type Methods } from '../op.ts';
+import { PlainLine, PlainLines } from '../plain-text.ts';
 
 const Data = v.record(v.string(), v.unknown());
-const Short = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
-const Note = v.optional(v.pipe(v.string(), v.maxLength(2_000)), '');
+const Short = v.pipe(PlainLine(200), v.minLength(1));
+const Note = v.optional(PlainLines(2_000), '');
 const Key = v.pipe(
   v.string(),
   v.regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'lower-case letters, digits, ".", "_" and "-" are expected'),
