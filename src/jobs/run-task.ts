@@ -108,10 +108,11 @@ async function prepare(deps: RunTaskDeps, task: Task, methods: ReadonlySet<strin
     async keep(returned) {
       const complete = v.safeParse(Json, returned);
       if (!complete.success) return;
-      // Provision data overlays the order's; what belongs to it is not copied back into the order.
-      const next = Object.fromEntries(
-        Object.entries(complete.output).filter(([key]) => !Object.hasOwn(provision, key)),
-      );
+      // Provision data overlays the order's: under a name that both have, the order keeps its own, and what is provision's alone is not
+      // copied into it.
+      const own = Object.entries(data).filter(([key]) => Object.hasOwn(provision, key));
+      const made = Object.entries(complete.output).filter(([key]) => !Object.hasOwn(provision, key));
+      const next = Object.fromEntries([...made, ...own]);
       if (isDeepStrictEqual(next, data)) return;
       await deps.db
         .updateTable('services')
