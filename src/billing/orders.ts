@@ -120,7 +120,7 @@ async function checkOrder(
   const fields = await withOptions(deps.invoker, at, version.declaration.service_fields, {});
   const checked = checkFields(fields, input);
   if (Object.keys(checked.errors).length > 0) return { ok: false, errors: checked.errors };
-  const data = { ...checked.values, ...checked.secrets };
+  const data = checked.values;
   const call = async (method: string, argument: unknown) => {
     const calls = [onModule(method, argument)];
     const { results } = await deps.invoker.invoke({

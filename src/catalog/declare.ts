@@ -140,7 +140,7 @@ export async function readDeclaration(
   checkRequired(declaration, kind);
   checkHooks(declaration.hooks, manifest.events);
   checkSchedule(declaration, manifest);
-  checkFieldMethods(declaration, manifest);
+  checkFieldDeclarations(declaration, manifest);
   checkRoutes(declaration);
   checkButtons(declaration);
   return { ...declaration, warnings: [...checkTabs(declaration, contents), ...checkJobs(declaration)] };
@@ -264,8 +264,16 @@ function checkSchedule(declaration: Declaration, manifest: Manifest): void {
   }
 }
 
-/** Where a field's choices come from must be there, and be no method that only the host calls. */
-function checkFieldMethods(declaration: Declaration, manifest: Manifest): void {
+/**
+ * Where a field's choices come from must be there, and be no method that only the host calls. A secret of a product or a service would
+ * be one more for each of them, searched for in each answer: those are kept by the module with secrets.put, or are passwords.
+ */
+function checkFieldDeclarations(declaration: Declaration, manifest: Manifest): void {
+  for (const { key, type } of [...declaration.product_fields, ...declaration.service_fields])
+    if (type === 'secret')
+      throw problem(
+        `Field "${key}": a secret belongs to the settings of module.json. For a product or a service use the type "password", or keep it with this.secrets.put(name, value, {hosts}).`,
+      );
   const fields = [...manifest.settings, ...declaration.product_fields, ...declaration.service_fields];
   for (const { key, options_from: method } of fields)
     if (method !== undefined && (!declaration.methods.includes(method) || isHostCalled(method)))

@@ -149,6 +149,11 @@ describe('a module', () => {
       /Menu entry "List": the permission "sea" is not in adminPermissions\(\)/,
     ],
     [
+      'whose services would each have a secret',
+      { members: `serviceFields() { return [{ key: 'token', type: 'secret', title: 'Token' }]; }` },
+      /Field "token": a secret belongs to the settings of module\.json\..*"password".*secrets\.put/,
+    ],
+    [
       'whose route wants an undeclared permission',
       { members: routes({}), files: PAGES },
       /Route "list": the permission "see" is not in adminPermissions\(\)/,
