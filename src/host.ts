@@ -40,6 +40,8 @@ import { createSmtpBroker } from './brokers/smtp.ts';
 import { createMailJournal } from './brokers/smtp/journal.ts';
 import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
+import { createCare } from './care/cases.ts';
+import { startCare } from './care/rounds.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createBreaker } from './catalog/breaker.ts';
 import { createGateways } from './catalog/gateways.ts';
@@ -246,6 +248,7 @@ async function compose(
     auth,
     sandbox,
     invoker,
+    recorder,
     installations,
     versions,
     vault,
@@ -319,6 +322,7 @@ async function compose(
         ...how,
       });
       const rounds = billing.start();
+      const care = startCare({ db, installations, invoker, recorder }, log);
       const pump = await startPump({ db, installations, subscribers }, endpoint, log);
       const ticks = startTicks(db, log);
       const forgetting = startLoop(
@@ -330,6 +334,7 @@ async function compose(
       const stop = async (): Promise<void> =>
         void (await Promise.all([
           rounds.stop(),
+          care.stop(),
           pump.stop(),
           ticks.stop(),
           forgetting.stop(),
@@ -457,6 +462,7 @@ interface PanelParts {
   readonly auth: Auth;
   readonly sandbox: Sandbox;
   readonly invoker: Invoker;
+  readonly recorder: Recorder;
   readonly installations: Awaited<ReturnType<typeof createInstallations>>;
   readonly versions: ReturnType<typeof createVersions>;
   readonly vault: Vault;
@@ -495,6 +501,7 @@ function createPanel(parts: PanelParts): WebDeps {
     catalog: createCatalog({ db, versions, installations, invoker, vault, flows, exporter }),
     billing: createBilling({ db, installations, invoker }),
     invoicing: createInvoicing(db),
+    care: createCare({ db, installations, invoker, recorder: parts.recorder }),
     jobs: {
       retry: (taskId) => runTaskAgain(db, taskId, (trx) => retryTask(trx, taskId)),
       cancel: async (taskId) => {

@@ -194,7 +194,9 @@ async function serviceAction(
     .executeTakeFirst();
   if (row === undefined) throw new HostError('NOT_FOUND', 'There is no such service.');
   const { version } = await deps.installations.get(row.installation_id);
-  if (!ALLOWED[input.action].includes(row.status)) {
+  // What the provider has lost is made again; it is billed already.
+  const lost = input.action === 'create' && row.status === 'active' && row.provision_status === 'not_found';
+  if (!lost && !ALLOWED[input.action].includes(row.status)) {
     throw new HostError('CONFLICT', `A service that is ${row.status} cannot be ${WORDS[input.action]}.`);
   }
   const { own_methods: own } = version.declaration;

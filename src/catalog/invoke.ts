@@ -19,6 +19,7 @@ import type { Vault } from '../secrets/vault.ts';
 import { boundsOf, heapMb } from './bounds.ts';
 import type { Breaker } from './breaker.ts';
 import { withConfirmed } from './confirmed-hosts.ts';
+import { hide } from './hide.ts';
 import type { Installation, Installations } from './installations.ts';
 import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
@@ -45,6 +46,8 @@ export interface InvokeOptions {
     readonly permissions: readonly string[];
   } | null;
   readonly fromVersion?: string;
+  /** Texts that must stand in no log: what a person typed as a password. */
+  readonly hide?: readonly string[];
   /** Another version than the one in force: the new one's update(). */
   readonly versionId?: string;
   readonly wallMs?: number;
@@ -163,10 +166,13 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     wallMs,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onCall: (path, input) => call(deps, opened, path, input),
-    onNotify: (path, input) => void call(deps, opened, path, input).catch(() => undefined),
+    onNotify: (path, input) =>
+      void call(deps, opened, path, path === 'logs.write' ? hide(input, options.hide ?? []) : input).catch(
+        () => undefined,
+      ),
   });
   const error = await settle(opened, outcome, options, ending);
-  bill(deps, opened, outcome, error, cpuSoftMs);
+  bill(deps, opened, outcome, error === undefined ? undefined : hide(error, options.hide ?? []), cpuSoftMs);
   if (outcome.killed && error !== undefined)
     await deps.breaker.killed({ installation, method: opened.scope.method, code: error.code });
   if (error !== undefined) throw new InvocationFailed(error, outcome.usage);

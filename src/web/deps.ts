@@ -17,6 +17,7 @@ import type { Auth } from '../auth/auth.ts';
 import type { BillingSettings } from '../billing/settings.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Category, Level } from '../notifications/categories.ts';
+import type { Care } from '../care/care.ts';
 import type { Layout, Locale, Template, TemplateName } from '../notifications/templates.ts';
 
 export interface WebDeps {
@@ -43,6 +44,7 @@ export interface WebDeps {
   readonly events: EventCases;
   readonly billing: Billing;
   readonly invoicing: Invoicing;
+  readonly care: Care;
   readonly jobs: Jobs;
   readonly modules: ModuleCalls;
   readonly packages: Packages;

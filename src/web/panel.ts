@@ -1,7 +1,9 @@
 /** What every page is given: the host's use cases, the site, and a way to answer with a page. */
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import * as v from 'valibot';
 import type { SignedIn } from '../auth/sessions.ts';
+import type { Said } from '../care/care.ts';
 import type { WebDeps } from './deps.ts';
 import type { AccountContext, OperatorContext, RootEnv, Tenant } from './env.ts';
 import { panelPolicy } from './headers.ts';
@@ -13,6 +15,8 @@ import type { PayPages } from './client/pay-pages.ts';
 import type { Site } from './site.ts';
 import type { StaticFiles } from './static-files.ts';
 import type { Templates } from './templates.ts';
+
+const ActionId = v.pipe(v.string(), v.uuid());
 
 export interface Panel {
   readonly deps: WebDeps;
@@ -85,6 +89,7 @@ export async function accountPage(
   const admin = c.get('area') === 'admin';
   const base = admin ? `${tenantBase}/admin` : tenantBase;
   c.header('Content-Security-Policy', panelPolicy(`${c.get('origin')}${tenantBase}/m/`));
+  const said = await saidOf(panel, c);
   const menu = admin
     ? await adminMenu({
         db: panel.deps.db,
@@ -99,7 +104,7 @@ export async function accountPage(
     panel,
     c,
     template,
-    data,
+    said === undefined ? data : { ...data, said },
     {
       brand: tenant.name,
       brandIcon: 'fas fa-cubes',
@@ -113,6 +118,14 @@ export async function accountPage(
     },
     status,
   );
+}
+
+/** What the action that led to this page said: for whoever did it, by its id. */
+async function saidOf(panel: Panel, c: AccountContext): Promise<Said | undefined> {
+  const id = v.safeParse(ActionId, c.req.query('did'));
+  if (!id.success) return undefined;
+  const { accountId } = c.get('account');
+  return panel.deps.care.said({ tenantId: c.get('tenant').id, actionId: id.output, accountId });
 }
 
 /** Answers with a page of the operator's area. */

@@ -1,6 +1,6 @@
 /**
  * What happened to a service or in a task, in one list: changes of status, tasks, their attempts, calls to other systems with status and
- * time, and log lines. Read from five tables and merged by time, newest first.
+ * time, and log lines. Read from six tables and merged by time, newest first.
  */
 import { sql, type Expression, type Kysely } from 'kysely';
 import * as v from 'valibot';
@@ -66,6 +66,7 @@ export async function readTimeline(
 ): Promise<TimelineEntry[]> {
   const parts = await Promise.all([
     'serviceId' in scope ? changes(db, scope.serviceId, t) : [],
+    'serviceId' in scope ? actions(db, scope.serviceId, t) : [],
     tasks(db, scope, t),
     attempts(db, scope, t),
     calls(db, scope),
@@ -99,6 +100,29 @@ async function changes(db: Kysely<Tables>, serviceId: string, t: Translate): Pro
       by: row.actor,
     };
   });
+}
+
+/** What people had the module do on a page, and what the clock found out. */
+async function actions(db: Kysely<Tables>, serviceId: string, t: Translate): Promise<TimelineEntry[]> {
+  const rows = await db
+    .selectFrom('module_actions as action')
+    .leftJoin('accounts as account', 'account.id', 'action.account_id')
+    .selectAll('action')
+    .select('account.name as account')
+    .where('action.service_id', '=', serviceId)
+    .orderBy('action.at', 'desc')
+    .limit(WEB_LIMITS.timelineRows)
+    .execute();
+  return rows.map((row) => ({
+    key: `action-${row.id}`,
+    at: row.at,
+    icon: 'fas fa-hand-pointer',
+    tone: row.ok ? 'green' : 'red',
+    title: t(`timeline.did_${row.action}`, { title: row.title }),
+    facts: [`${row.duration_ms} ms`],
+    by: row.actor === 'host' ? t('timeline.host') : (row.account ?? row.actor),
+    ...(row.message === '' ? {} : { message: row.message }),
+  }));
 }
 
 /** A change of product keeps ids; null for the words of other changes. */
@@ -241,6 +265,8 @@ export async function timelineFingerprint(db: Kysely<Tables>, scope: TimelineSco
     select concat_ws('|',
       (select status || provision_status from services where id = ${service}::uuid),
       (select max(id) from service_changes where service_id = ${service}::uuid),
+      (select concat_ws(',', max(usage_at), max(report_at)) from service_care where service_id = ${service}::uuid),
+      (select max(at) from module_actions where service_id = ${service}::uuid),
       (select string_agg(concat_ws(',', id, status, attempts, progress_percent, progress_note), ';' order by created_at) from tasks
         where service_id = ${service}::uuid or id = ${task}::uuid),
       (select concat_ws(',', max(a.id), count(a.ended_at)) from task_attempts a join tasks t on t.id = a.task_id

@@ -22,6 +22,7 @@ import { modulesPage } from './modules.ts';
 import { notificationPages } from './notifications/pages.ts';
 import { productPages } from './products.ts';
 import { schedulePages } from './schedules.ts';
+import { testConnectionPages } from '../care/test-connection.ts';
 import { servicePages } from './service.ts';
 import { servicesPage } from './services.ts';
 import { settingsPages } from './settings.ts';
@@ -54,6 +55,7 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     productPages,
     modulesPage,
     modulePages,
+    testConnectionPages,
     consentPages,
     instancePages,
     moduleHostPages,

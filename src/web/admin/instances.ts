@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { hasInstances } from '../../../sandbox/contract/kinds.ts';
+import { testAction } from '../care/test-connection.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, errorsOf, frameData, idFrom, readForm, typedValues, type RawForm } from '../forms.ts';
@@ -92,6 +93,7 @@ async function onePage(panel: Panel, c: AccountContext, found: Found, refused?: 
     frameErrors: inFrame && refused !== undefined ? JSON.stringify(refused.errors) : undefined,
     frameValues: inFrame && refused !== undefined ? JSON.stringify(refused.values) : undefined,
     errors: refused?.errors ?? {},
+    testAction: testAction(c, installation),
   };
   return accountPage(panel, c, 'admin/instance', data, refused === undefined ? 200 : 422);
 }

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { Declaration } from '../../../sandbox/contract/declaration.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { hasInstances } from '../../../sandbox/contract/kinds.ts';
+import { testAction } from '../care/test-connection.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, errorsOf, idFrom, readForm, typedValues } from '../forms.ts';
@@ -72,7 +73,12 @@ export function modulePages(app: AccountApp, panel: Panel): void {
     const form = await catalog.settings(installation.id);
     const shown = refused === undefined ? form : { ...form, values: { ...form.values, ...refused.values } };
     const head = installationHead(c, installation, 'settings');
-    const data = { ...head, form: shown, errors: refused?.errors ?? {} };
+    const data = {
+      ...head,
+      form: shown,
+      errors: refused?.errors ?? {},
+      testAction: testAction(c, installation),
+    };
     return accountPage(panel, c, 'admin/module-settings', data, refused === undefined ? 200 : 422);
   };
   app.get('/installations/:id/settings', (c) => settings(c));

@@ -5,6 +5,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { PERIODS } from '../../billing/periods.ts';
 import { MACRO_EXAMPLES } from '../../billing/service-name.ts';
 import { installationChoices } from '../choices.ts';
+import { testAction } from '../care/test-connection.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import {
@@ -189,6 +190,8 @@ async function formPage(
     frameValues: isHtml && refused !== undefined ? JSON.stringify(refused.values) : undefined,
     prices: pricesInTwo(prices, refused?.errors ?? {}),
     errors: refused?.errors ?? {},
+    testAction: existing === null ? undefined : testAction(c, installation),
+    existing: existing?.id,
   };
   return accountPage(panel, c, 'admin/product', data, refused === undefined ? 200 : 422);
 }

@@ -9,6 +9,8 @@ import { checkForm, idFrom } from '../forms.ts';
 import { liveStream } from '../live.ts';
 import { installationOf, may, need } from '../need.ts';
 import { withNote } from '../notes.ts';
+import { careRoutes, ofService } from '../care/routes.ts';
+import { shownCare } from '../care/shown.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
 import { readTimeline, timelineFingerprint } from '../timeline.ts';
 
@@ -68,10 +70,11 @@ export function servicePages(app: AccountApp, panel: Panel): void {
   /** What the page shows and its live part shows anew. */
   const shown = async (c: AccountContext) => {
     const service = await serviceRow(panel, c);
-    const [entries, products, installation] = await Promise.all([
+    const [entries, products, installation, care] = await Promise.all([
       readTimeline(db, { serviceId: service.id }, c.get('t')),
       siblings(panel, service),
       installationOf(panel, service.tenant_id, service.installation_id),
+      shownCare(panel, c, ofService(c)),
     ]);
     return {
       service,
@@ -82,6 +85,7 @@ export function servicePages(app: AccountApp, panel: Panel): void {
       entries,
       products,
       installation,
+      care,
       actions: may(c, 'services.manage') ? actionsFor(service) : {},
     };
   };
@@ -98,6 +102,8 @@ export function servicePages(app: AccountApp, panel: Panel): void {
       frames: `${c.get('tenantBase')}/m/service/${data.service.id}`,
     });
   });
+
+  careRoutes(app, panel, '/services/:id');
 
   app.get('/services/:id/timeline', async (c) => {
     need(c, 'services.view');

@@ -9,6 +9,8 @@ import type { TextKey } from '../lang/texts.ts';
 import { liveStream } from '../live.ts';
 import { runs } from '../need.ts';
 import { withNote } from '../notes.ts';
+import { careRoutes, ofService } from '../care/routes.ts';
+import { shownCare } from '../care/shown.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
 
 function services(panel: Panel, c: AccountContext) {
@@ -76,8 +78,15 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
 
   app.get('/services/:id/-/state', async (c) => {
     const service = await serviceOf(panel, c);
-    return fragment(panel, c, 'parts/client-service', shownService(c, service, c.req.query('tab')));
+    return fragment(
+      panel,
+      c,
+      'parts/client-service',
+      await shownService(panel, c, service, c.req.query('tab')),
+    );
   });
+
+  careRoutes(app, panel, '/services/:id/-');
 
   app.post('/services/:id/-/cancel', async (c) => {
     const { id } = await serviceOf(panel, c);
@@ -97,7 +106,7 @@ export function clientServicePages(app: AccountApp, panel: Panel): void {
   app.get('/services/:id/:tab?', async (c) => {
     const service = await serviceOf(panel, c);
     const wanted = c.req.param('tab');
-    const shown = shownService(c, service, wanted);
+    const shown = await shownService(panel, c, service, wanted);
     if (wanted !== undefined && shown.tab === undefined)
       throw new HostError('NOT_FOUND', 'There is no such page.');
     return accountPage(panel, c, 'client/service', {
@@ -118,7 +127,8 @@ async function serviceOf(panel: Panel, c: AccountContext) {
 }
 
 /** What the page and its live part show: the tabs while the service is made or used, and what it waits for. */
-function shownService(
+async function shownService(
+  panel: Panel,
   c: AccountContext,
   service: Awaited<ReturnType<typeof serviceOf>>,
   wanted: string | undefined,
@@ -135,6 +145,7 @@ function shownService(
     tab,
     frames: `${c.get('tenantBase')}/m/client/${service.id}`,
     home,
+    care: await shownCare(panel, c, ofService(c)),
     waiting: waiting === undefined ? undefined : c.get('t')(waiting),
     ...billOf(c, service),
   };

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { FIRST_LANGUAGE, LANGUAGES, type Lang } from './languages.ts';
 import type admin from './en/admin.json';
 import type billing from './en/billing.json';
+import type care from './en/care.json';
 import type client from './en/client.json';
 import type events from './en/events.json';
 import type layout from './en/layout.json';
@@ -23,12 +24,14 @@ import type script from './en/script.json';
 import type status from './en/status.json';
 import type store from './en/store.json';
 import type timeline from './en/timeline.json';
+import type usage from './en/usage.json';
 
 type Of<Area extends string, Texts> = `${Area}.${keyof Texts & string}`;
 /** One line an area. */
 export type TextKey =
   | Of<'admin', typeof admin>
   | Of<'billing', typeof billing>
+  | Of<'care', typeof care>
   | Of<'client', typeof client>
   | Of<'events', typeof events>
   | Of<'layout', typeof layout>
@@ -43,7 +46,8 @@ export type TextKey =
   | Of<'script', typeof script>
   | Of<'status', typeof status>
   | Of<'store', typeof store>
-  | Of<'timeline', typeof timeline>;
+  | Of<'timeline', typeof timeline>
+  | Of<'usage', typeof usage>;
 
 export type TextArgs = Readonly<Record<string, string | number>>;
 /** Texts of one language, for code. Plain text: whoever puts it in a page escapes it. */

@@ -174,6 +174,10 @@ export function testDeps(
     note(name, input);
     return state.answer;
   };
+  const did = (name: string) => async (input: unknown) => {
+    note(name, input);
+    return { ok: true, message: 'Done.', actionId: seeded.versionId };
+  };
   return {
     db,
     called,
@@ -188,6 +192,30 @@ export function testDeps(
     publicUrl: options.publicUrl,
     auth: seeded.auth,
     reportError: (error) => void reported.push(error),
+    care: {
+      view: async () => ({
+        buttons: [],
+        password: false,
+        signOn: false,
+        reconcile: false,
+        usage: null,
+        usageAt: null,
+        usageError: null,
+        report: null,
+        reportAt: null,
+        reportError: null,
+      }),
+      press: did('care.press'),
+      changePassword: async (input) => ({
+        ...(await did('care.changePassword')(input)),
+        password: 'made-up-1',
+      }),
+      signOn: async () => ({ url: 'https://panel.example.com/' }),
+      reconcile: did('care.reconcile'),
+      markNotFound: async (input) => note('care.markNotFound', input),
+      testConnection: did('care.testConnection'),
+      said: async () => undefined,
+    },
     runners: async () => [
       {
         id: 'r1',
