@@ -79,10 +79,3 @@ export async function readSaid(
     durationMs: row.duration_ms,
   };
 }
-
-export async function forgetOldActions(db: Db): Promise<void> {
-  await db
-    .deleteFrom('module_actions')
-    .where('at', '<', sql<Date>`now() - make_interval(days => ${CARE_LIMITS.actionsKeptDays})`)
-    .execute();
-}

@@ -12,7 +12,5 @@ export const CARE_LIMITS = Object.freeze({
   servicesOfATenantARound: 10,
   /** Asked at once. */
   askedAtOnce: 4,
-  /** Actions are kept as long as logs are. */
-  actionsKeptDays: 30,
   addressCharacters: 4_000,
 });

@@ -10,7 +10,7 @@ import { isDatabaseAway } from '../database/database-away.ts';
 import { type JobLog, reasonOf } from '../jobs/log.ts';
 import { type Loop, startLoop } from '../jobs/loop.ts';
 import type { Db } from '../jobs/task.ts';
-import { forgetOldActions, writeAction } from './actions.ts';
+import { writeAction } from './actions.ts';
 import { askReport, askUsage } from './asked.ts';
 import { CARE_LIMITS } from './limits.ts';
 import { type CaredService, type CareDeps, readService } from './service.ts';
@@ -104,9 +104,6 @@ export async function careRound(deps: CareDeps, log: JobLog): Promise<number> {
 }
 
 export function startCare(deps: CareDeps, log: JobLog): Loop {
-  const round = async (): Promise<void> => {
-    await careRound(deps, log);
-    await forgetOldActions(deps.db);
-  };
+  const round = async (): Promise<void> => void (await careRound(deps, log));
   return startLoop('usage and comparisons', CARE_LIMITS.roundEveryMs, round, log);
 }

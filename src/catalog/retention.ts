@@ -1,5 +1,5 @@
 /**
- * What is kept for a time only: log lines, outbound calls and events, 30 days (contract §3). Each round takes a bounded number of each
+ * What is kept for a time only: log lines, outbound calls, what people had modules do, and events, 30 days (contract §3). Each round takes a bounded number of each
  * owner's oldest rows, found by the index that the pages use, so that a long history goes in slices and holds up nobody.
  */
 import { type Kysely, sql } from 'kysely';
@@ -17,6 +17,7 @@ const HEARD = sql`delivered_at is not null and not exists (
 const KEPT = [
   { table: 'logs', owners: 'tenants', owner: 'tenant_id', only: sql`true` },
   { table: 'calls', owners: 'installations', owner: 'installation_id', only: sql`true` },
+  { table: 'module_actions', owners: 'installations', owner: 'installation_id', only: sql`true` },
   { table: 'events', owners: 'tenants', owner: 'tenant_id', only: HEARD },
 ] as const;
 
