@@ -314,7 +314,7 @@ describe('a new password', () => {
 
   it('is staff’s alone where the module does not let clients', async () => {
     const { a } = host();
-    const members = `${MEMBERS.replace("['changePassword', 'singleSignOn']", '[]')}`;
+    const members = MEMBERS.replace("['changePassword', 'singleSignOn']", '[]');
     await host().publish({ name: 'Strict', members: members.replaceAll(NAME, 'Strict'), manifest });
     await a.installed('Strict');
     const id = await a.order(await a.product('Strict', 'Strict', { plan: 'small' }));
