@@ -1,5 +1,6 @@
 /** All guards, by the part of the system they stand in. A new guard belongs to one of these lists, and answers to a threat. */
 import { billingGuards } from './billing.ts';
+import { careGuards } from './care.ts';
 import { dbGuards } from './db.ts';
 import type { Guard, GuardArea } from './guard.ts';
 import { httpGuards } from './http.ts';
@@ -16,6 +17,7 @@ export const GUARD_AREAS: readonly GuardArea[] = [
   { area: 'tenants', guards: tenantGuards },
   { area: 'web', guards: webGuards },
   { area: 'billing', guards: billingGuards },
+  { area: 'care', guards: careGuards },
 ];
 
 export const GUARDS: readonly Guard[] = GUARD_AREAS.flatMap(({ guards }) => guards);

@@ -1,0 +1,98 @@
+/** Guards of what crosses crashes, processes and addresses: mails in doubt, schedules without a grant, who has confirmed an address. */
+import type { Guard } from './guard.ts';
+
+const MAILS = 'test/brokers/smtp-journal.test.ts';
+const LOST_ANSWERS = 'test/modules/notifications.test.ts';
+
+export const careGuards: readonly Guard[] = [
+  {
+    name: 'a mail without an answer is not sent again',
+    threats: ['effect-events'],
+    file: 'src/brokers/smtp/journal.ts',
+    text: '      await refuseDoubtful(place);\n',
+    instead: '',
+    test: MAILS,
+    only: 'has no answer is in doubt',
+  },
+  {
+    name: 'a mail that was taken is not sent again',
+    threats: ['effect-events'],
+    file: 'src/brokers/smtp/journal.ts',
+    text: "return status === 'done' ? { taken: takenBefore(value, input) } : entryAt(place, key);",
+    instead: 'return entryAt(place, key);',
+    test: MAILS,
+    only: 'taken in one run',
+  },
+  {
+    name: 'a lost answer is doubt and no failure',
+    threats: ['effect-events'],
+    file: 'src/brokers/smtp.ts',
+    text: 'if (isUnknown) return entry.doubt(failure);',
+    instead: '',
+    test: LOST_ANSWERS,
+    only: 'is in doubt and not sent again',
+  },
+  {
+    name: 'a sender that hides doubt is not believed',
+    threats: ['effect-events'],
+    file: 'src/notifications/deliveries.ts',
+    text: 'if (doubt !== undefined) return',
+    instead: 'if (doubt !== undefined && Math.random() > 2) return',
+    test: LOST_ANSWERS,
+    only: 'is in doubt and not sent again',
+  },
+  {
+    name: 'schedules are held without the grant',
+    threats: ['grant-deny', 'schedule-storms'],
+    file: 'src/schedules/tick.ts',
+    text: "    .where(maySchedule('installation'))\n",
+    instead: '',
+    test: 'test/schedules/schedules.test.ts',
+    only: 'are held',
+  },
+  {
+    name: 'what a handler schedules lies as deep as its event',
+    threats: ['event-storms'],
+    file: 'src/schedules/store.ts',
+    text: 'event_depth: wanted.eventDepth',
+    instead: 'event_depth: 0',
+    test: 'test/events/deliver.test.ts',
+    only: 'is as deep as the event',
+  },
+  {
+    name: 'waiting handlers take turns by tenant',
+    threats: ['limit-fair'],
+    file: 'src/events/turns.ts',
+    text: 'order by turn, at limit',
+    instead: 'order by at limit',
+    test: 'test/events/turns.test.ts',
+    only: 'more waiting events than a round holds',
+  },
+  {
+    name: 'hosts asked for at once are counted one after the other',
+    threats: ['grant-hosts'],
+    file: 'src/brokers/host-requests.ts',
+    text: 'await sql`select pg_advisory_xact_lock(',
+    instead: 'await sql`select (',
+    test: 'test/brokers/host-requests.test.ts',
+    only: 'are bounded in number',
+  },
+  {
+    name: 'nobody signs in before confirming',
+    threats: ['person-session'],
+    file: 'src/auth/sign-in.ts',
+    text: 'if (account.unconfirmed_since !== null)',
+    instead: 'if (account.unconfirmed_since === new Date())',
+    test: 'test/web/accounts.test.ts',
+    only: 'the address is confirmed by the link',
+  },
+  {
+    name: 'an address is confirmed at its own tenant',
+    threats: ['person-session', 'tenant-rows'],
+    file: 'src/web/client/confirm.ts',
+    text: "            .where('tenant_id', '=', c.get('tenant').id)\n",
+    instead: '',
+    test: 'test/web/accounts.test.ts',
+    only: 'the address is confirmed by the link',
+  },
+];
