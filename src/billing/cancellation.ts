@@ -7,9 +7,11 @@ import type { RunTask } from '../jobs/execute.ts';
 import type { Db, Trx } from '../jobs/task.ts';
 import { cancelAhead, endBilling, type Service } from './activation.ts';
 import { boundaryOf } from './billed.ts';
+import { tellOfService } from './service-events.ts';
 import { change, lockService } from './service-status.ts';
 
 const CREATE_JOB = 'createJob';
+const TERMINATION_JOB = 'terminationJob';
 
 async function own(trx: Trx, tenantId: string, serviceId: string): Promise<Service> {
   const service = await lockService(trx, serviceId);
@@ -31,6 +33,7 @@ export async function cancelService(
   const service = await own(trx, input.tenantId, input.serviceId);
   if (service.status === 'pending' && service.provision_status === 'pending') {
     await refuseWhileMade(trx, service.id);
+    await tellOfService(trx, 'ServiceCancelling', service.id);
     await trx.updateTable('services').set({ status: 'cancelled' }).where('id', '=', service.id).execute();
     await change(trx, service.id, 'status', service.status, 'cancelled', input.actor);
     await endBilling(trx, service, now);
@@ -38,6 +41,8 @@ export async function cancelService(
   }
   if (service.status !== 'active' && service.status !== 'suspended')
     throw new HostError('CONFLICT', `A service that is ${service.status} cannot be cancelled.`);
+  // Pressed twice: it ends once, when it was said to.
+  if (service.cancel_at !== null) return service.cancel_at;
   const end = await paidUntil(trx, service, now);
   const ahead = await cancelAhead(trx, service, end);
   const periods = service.periods_billed - ahead;
@@ -50,6 +55,7 @@ export async function cancelService(
     })
     .where('id', '=', service.id)
     .execute();
+  await tellOfService(trx, 'ServiceCancelling', service.id);
   return end;
 }
 
@@ -84,12 +90,31 @@ export function onlyWantedServices(db: Db, run: RunTask): RunTask {
   };
 }
 
-/** @throws HostError NOT_FOUND, CONFLICT when there is nothing to take back */
-export async function keepService(trx: Trx, tenantId: string, serviceId: string): Promise<void> {
+/** @throws HostError NOT_FOUND, CONFLICT when there is nothing to take back, or it is too late */
+export async function keepService(
+  trx: Trx,
+  tenantId: string,
+  serviceId: string,
+  now: Date = new Date(),
+): Promise<void> {
   const service = await own(trx, tenantId, serviceId);
   if (service.cancel_at === null || (service.status !== 'active' && service.status !== 'suspended'))
     throw new HostError('CONFLICT', 'The cancellation of this service cannot be taken back any more.');
+  if (service.cancel_at <= now || (await isBeingTerminated(trx, serviceId)))
+    throw new HostError('CONFLICT', 'This service is being ended already; it can be ordered anew.');
   await trx.updateTable('services').set({ cancel_at: null }).where('id', '=', serviceId).execute();
+}
+
+/** An admin may have ended it before its time. */
+async function isBeingTerminated(trx: Trx, serviceId: string): Promise<boolean> {
+  const task = await trx
+    .selectFrom('tasks')
+    .select('id')
+    .where('service_id', '=', serviceId)
+    .where('method', '=', TERMINATION_JOB)
+    .where('status', 'in', ['queued', 'pending', 'processing'])
+    .executeTakeFirst();
+  return task !== undefined;
 }
 
 /** The end of the last period that is paid, or of the present one. */

@@ -34,6 +34,10 @@ const PROMPT = sql`
   select s.id as service_id, 'create' as action from services s join invoices i on i.id = s.order_invoice_id
   where s.status = 'pending' and s.provision_status = 'pending' and i.status = 'paid' and ${IDLE}
   union all
+  select s.id, 'create' from services s
+  where s.status = 'pending' and s.provision_status = 'pending' and s.order_invoice_id is null
+    and s.host_acts_at <= now() and not exists (select 1 from tasks where service_id = s.id)
+  union all
   select s.id, 'unsuspend' from services s
   where s.overdue_since is not null and s.status = 'suspended' and s.cancel_at is null and ${IDLE}
     and not exists (select 1 from invoice_items item join invoices i on i.id = item.invoice_id

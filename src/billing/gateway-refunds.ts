@@ -19,6 +19,7 @@ export interface GatewayRefundDeps {
 
 export interface GatewayRefund {
   readonly tenantId: string;
+  readonly invoiceId: string;
   readonly paymentId: string;
   readonly amountMinor: number;
   readonly reason: string;

@@ -4,13 +4,13 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Invoicing } from '../web/deps.ts';
 import { cancelService, keepService } from './cancellation.ts';
-
 import { addCredit } from './credit.ts';
 import { endBilling } from './activation.ts';
 import { cancelLocked, createInvoice, lockInvoice, payByCredit, setDueDate } from './invoices.ts';
 import { bookPayment } from './payments.ts';
 import { beginRefund, endRefund, settleRefund } from './refunds.ts';
 import { readBillingSettings, saveBillingSettings } from './settings.ts';
+import { tellOfService } from './service-events.ts';
 import { change, lockService } from './service-status.ts';
 
 export function createInvoicing(db: Kysely<Tables>): Invoicing {
@@ -131,6 +131,7 @@ async function cancel(db: Kysely<Tables>, input: Parameters<Invoicing['cancel']>
     await cancelLocked(trx, await lockInvoice(trx, input.tenantId, input.invoiceId), input.accountId);
     for (const service of services) {
       if (service.status !== 'pending' || service.provision_status !== 'pending') continue;
+      await tellOfService(trx, 'ServiceCancelling', service.id);
       await trx.updateTable('services').set({ status: 'cancelled' }).where('id', '=', service.id).execute();
       await change(trx, service.id, 'status', service.status, 'cancelled', 'admin');
       await endBilling(trx, service, new Date());

@@ -11,10 +11,14 @@ export const BILLING_LIMITS = Object.freeze({
   actEveryMs: 1_000,
   /** How often periods, due dates and cancellations are looked at. */
   billEveryMs: 60_000,
+  /** An order whose module was not asked within this time (its process died) is anybody's to make. */
+  orderResumeMs: 60_000,
   /** An action that was refused is tried again after this long. */
   retryActionMs: 600_000,
   /** A module that refuses to renew is asked so often. */
   renewTries: 20,
+  /** How often a client may begin to pay within the window of all tries (AUTH_LIMITS.failureWindowMs): each enters a module and asks its gateway. */
+  paymentsBegun: 30,
   serviceNameChars: 100,
   payloadBytes: 65_536,
   /** How often an hour listeners (and the client, by mail) are told that one invoice could not be paid. */

@@ -16,6 +16,7 @@ import { moveBack, moveToProduct } from './change-package.ts';
 import { priceOf } from './change-price.ts';
 import { isPeriod } from './periods.ts';
 import {
+  createAsked,
   findOrder,
   type Ordered,
   type OrderInput,
@@ -173,7 +174,10 @@ async function order(deps: BillingDeps, input: OrderInput): Promise<FormResult<O
     );
   if (placed === undefined) return placedBefore(deps.db, input);
   // What waits for its payment is created when it is paid (duties.ts).
-  if (placed.invoiceId === null) await runAction(deps, placed.serviceId, product.installationId, 'create');
+  if (placed.invoiceId === null) {
+    await runAction(deps, placed.serviceId, product.installationId, 'create');
+    await createAsked(deps.db, placed.serviceId);
+  }
   return { ok: true, ...placed };
 }
 

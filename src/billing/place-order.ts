@@ -2,12 +2,13 @@
  * The rows of an order: a service, and its invoice if it waits for its payment. One transaction, and one order for one form: whoever
  * presses the button twice has ordered once.
  */
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { PricesTable } from '../database/tables.ts';
 import type { Db, Trx } from '../jobs/task.ts';
 import type { Billing } from '../web/deps.ts';
 import { firstItems } from './activation.ts';
 import { createInvoice } from './invoices.ts';
+import { BILLING_LIMITS } from './limits.ts';
 import { serviceName } from './service-name.ts';
 import { readBillingSettings } from './settings.ts';
 
@@ -110,7 +111,10 @@ export async function placeOrder(trx: Trx, placing: Placing): Promise<Ordered | 
   if (service === undefined) return undefined;
   const items = firstItems(service);
   const payFirst = product.payFirst ?? (await readBillingSettings(trx, product.tenantId)).pay_first;
-  if (!payFirst || items.length === 0) return { serviceId: service.id, invoiceId: null };
+  if (!payFirst || items.length === 0) {
+    await expectCreate(trx, service.id);
+    return { serviceId: service.id, invoiceId: null };
+  }
   const invoice = await createInvoice(trx, {
     tenantId: product.tenantId,
     clientId: input.clientId,
@@ -123,4 +127,20 @@ export async function placeOrder(trx: Trx, placing: Placing): Promise<Ordered | 
     .where('id', '=', service.id)
     .execute();
   return { serviceId: service.id, invoiceId: invoice.id };
+}
+
+/** Whoever placed it asks its module at once; should that process die first, this brings others to it (duties.ts). */
+async function expectCreate(trx: Trx, serviceId: string): Promise<void> {
+  await trx
+    .updateTable('services')
+    .set({
+      host_acts_at: sql<Date>`now() + make_interval(secs => ${BILLING_LIMITS.orderResumeMs / 1_000})`,
+    })
+    .where('id', '=', serviceId)
+    .execute();
+}
+
+/** Its module was asked: what comes of it is the module's. */
+export async function createAsked(db: Db, serviceId: string): Promise<void> {
+  await db.updateTable('services').set({ host_acts_at: null }).where('id', '=', serviceId).execute();
 }

@@ -11,6 +11,8 @@ import { tell } from './tell.ts';
 
 export interface RefundRequest {
   readonly tenantId: string;
+  /** The one whose page it is asked on: a payment of another is not found. */
+  readonly invoiceId: string;
   readonly paymentId: string;
   readonly amountMinor: number;
   /** 'gateway': the module's refund() sends the money; 'manual': a person does. */
@@ -35,6 +37,8 @@ export type RefundEnd =
 export async function beginRefund(db: Db, request: RefundRequest): Promise<RefundBegun> {
   return inTransaction(db, async (trx) => {
     const { invoice, payment } = await lockPayment(trx, request.tenantId, request.paymentId);
+    if (invoice.id !== request.invoiceId)
+      throw new HostError('NOT_FOUND', 'There is no such payment of this invoice.');
     check(request, invoice, payment);
     const creditMinor = await fromCredit(trx, request, invoice, payment);
     const fromInvoice = request.amountMinor - creditMinor;
@@ -219,10 +223,24 @@ export async function endRefund(
  */
 export async function settleRefund(
   db: Db,
-  settled: { readonly tenantId: string; readonly refundId: string; readonly arrived: boolean },
+  settled: {
+    readonly tenantId: string;
+    readonly invoiceId: string;
+    readonly refundId: string;
+    readonly arrived: boolean;
+  },
 ): Promise<void> {
-  const { tenantId, refundId, arrived } = settled;
+  const { tenantId, invoiceId, refundId, arrived } = settled;
   await inTransaction(db, async (trx) => {
+    const ofInvoice = await trx
+      .selectFrom('refunds as refund')
+      .innerJoin('payments as payment', 'payment.id', 'refund.payment_id')
+      .select('refund.id')
+      .where('refund.id', '=', refundId)
+      .where('refund.tenant_id', '=', tenantId)
+      .where('payment.invoice_id', '=', invoiceId)
+      .executeTakeFirst();
+    if (ofInvoice === undefined) throw new HostError('NOT_FOUND', 'There is no such refund of this invoice.');
     const sending = await trx
       .selectFrom('tasks')
       .select('id')

@@ -51,6 +51,7 @@ async function read(trx: Kysely<Tables>, serviceId: string) {
       'service.client_id',
       'service.name',
       'service.status',
+      'service.cancel_at',
       'module.type',
       'module.name as module',
     ])
@@ -59,6 +60,7 @@ async function read(trx: Kysely<Tables>, serviceId: string) {
   return {
     tenantId: row.tenant_id,
     status: row.status,
+    cancelAt: row.cancel_at,
     payload: {
       service_uuid: row.id,
       product_uuid: row.product_id,
@@ -103,7 +105,15 @@ export async function tellOfFailedAction(
   serviceId: string,
   message: string,
 ): Promise<void> {
-  if (action !== 'create') await tellOfFailure(trx, ACTIONS[action].failed, serviceId, message);
+  if (action === 'create') return;
+  await tellOfFailure(trx, ACTIONS[action].failed, serviceId, message);
+  if (action === 'termination' && (await isCancelled(trx, serviceId)))
+    await tellOfFailure(trx, 'ServiceCancelFailed', serviceId, message);
+}
+
+/** Whether it ends because somebody cancelled it. */
+async function isCancelled(trx: Kysely<Tables>, serviceId: string): Promise<boolean> {
+  return (await read(trx, serviceId)).cancelAt !== null;
 }
 
 /** What a change of a service's status means to others. */
@@ -121,7 +131,8 @@ export async function tellOfChange(
     await tellOfService(trx, before === 'suspended' ? 'ServiceUnsuspended' : 'ServiceCreated', serviceId);
   if (after === 'suspended') await tellOfService(trx, 'ServiceSuspended', serviceId);
   if (after === 'terminated') await tellOfService(trx, 'ServiceTerminated', serviceId);
-  if (after === 'cancelled') await tellOfService(trx, 'ServiceCancelled', serviceId);
+  if (after === 'cancelled' || (after === 'terminated' && (await isCancelled(trx, serviceId))))
+    await tellOfService(trx, 'ServiceCancelled', serviceId);
 }
 
 /** Why its newest task failed; empty if the module refused, or said so itself. */

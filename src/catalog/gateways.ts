@@ -8,8 +8,10 @@ import { refusal } from '../../sandbox/contract/grant.ts';
 import { hostInWords } from '../../sandbox/contract/host-pattern.ts';
 import type { ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { InvoiceView } from '../../sandbox/contract/kinds/payment.ts';
+import { countTries } from '../auth/tries.ts';
 import { canRefund, refundThroughGateway } from '../billing/gateway-refunds.ts';
 import { readInvoiceView } from '../billing/invoice-view.ts';
+import { BILLING_LIMITS } from '../billing/limits.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Gateways, OfferedGateway } from '../web/deps.ts';
 import { responseOf } from './answers.ts';
@@ -86,6 +88,7 @@ async function pay(deps: GatewayDeps, input: Parameters<Gateways['pay']>[0]): Pr
     .where('instance.active', '=', true)
     .executeTakeFirst();
   if (gateway === undefined) throw new HostError('NOT_FOUND', 'This way to pay is not offered any more.');
+  await countBegun(deps, input.account.id);
   const response = await entered(async () => {
     const { results } = await deps.invoker.invoke({
       installationId: gateway.installation_id,
@@ -99,6 +102,15 @@ async function pay(deps: GatewayDeps, input: Parameters<Gateways['pay']>[0]): Pr
   });
   if (response.kind === 'redirect') await checkRedirect(deps, gateway, response.to);
   return response;
+}
+
+/** Each is a visit to the gateway, which counts them too, against the tenant's account. @throws HostError LIMIT */
+async function countBegun(deps: GatewayDeps, clientId: string): Promise<void> {
+  const tries = countTries(deps.db, { of: 'payments of', tries: BILLING_LIMITS.paymentsBegun });
+  const { waitMs } = await tries.take(clientId, Date.now());
+  if (waitMs === 0) return;
+  const minutes = Math.ceil(waitMs / 60_000);
+  throw new HostError('LIMIT', `You began to pay very often; please wait ${minutes} minutes.`);
 }
 
 /** A client learns that it failed, not how: that is for the admin and stands in the log. */

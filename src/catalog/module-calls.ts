@@ -13,6 +13,7 @@ import type { Tables } from '../database/tables.ts';
 import type { ModuleCaller, ModuleCalls, ModuleOwner } from '../web/deps.ts';
 import { responseOf } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
+import { settingsOf } from './instances.ts';
 import { InvocationFailed, type Invoked, type InvokeOptions, type Invoker } from './invoke.ts';
 import { mayLeaveTo } from './leave.ts';
 import { onModule } from './products.ts';
@@ -43,9 +44,10 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
     servicePage: (input) => servicePage(deps, input),
     clientTab: (input) => clientTab(deps, input),
     clientCall: (input) => clientCall(deps, input),
-    mayLeaveTo: async (installationId, url) => {
+    mayLeaveTo: async ({ installationId, instanceId }, url) => {
       const installation = await deps.installations.get(installationId);
-      return mayLeaveTo(installation, installation.settings, url, ['redirect', 'http']);
+      const instance = instanceId === undefined ? null : await deps.installations.instance(instanceId);
+      return mayLeaveTo(installation, settingsOf(installation, instance), url, ['redirect', 'http']);
     },
     asset: (versionId, path) => asset(deps, versionId, path),
     webhook: (input) => webhook(deps, input),

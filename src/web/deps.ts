@@ -269,6 +269,7 @@ export interface Gateways {
    */
   refund(input: {
     tenantId: string;
+    invoiceId: string;
     paymentId: string;
     amountMinor: number;
     reason: string;
@@ -425,13 +426,19 @@ export interface Invoicing {
   /** A person sent the money back. */
   refundByHand(input: {
     tenantId: string;
+    invoiceId: string;
     paymentId: string;
     amountMinor: number;
     reason: string;
     accountId: string;
   }): Promise<void>;
   /** A refund in doubt: a person looked whether it arrived. */
-  settleRefund(input: { tenantId: string; refundId: string; arrived: boolean }): Promise<void>;
+  settleRefund(input: {
+    tenantId: string;
+    invoiceId: string;
+    refundId: string;
+    arrived: boolean;
+  }): Promise<void>;
   /** At the end of what is paid; an order that waits for its payment at once. @returns when */
   cancelService(input: { tenantId: string; serviceId: string; actor: 'client' | 'admin' }): Promise<Date>;
   keepService(input: { tenantId: string; serviceId: string }): Promise<void>;
@@ -499,8 +506,8 @@ export interface ModuleCalls {
     request: ModuleRequest;
     account: ModuleCaller;
   }): Promise<ModuleResponse>;
-  /** True if the installation may send a person to this outside address (permissions.redirect.hosts, or a host granted for http). */
-  mayLeaveTo(installationId: string, url: string): Promise<boolean>;
+  /** True if the installation, with an instance's settings where one shows the page, may send a person to this outside address (permissions.redirect.hosts, or a host granted for http). */
+  mayLeaveTo(of: { installationId: string; instanceId?: string }, url: string): Promise<boolean>;
   /** One file of a version's views/assets/, by its path below that folder; undefined if there is none. */
   asset(versionId: string, path: string): Promise<Uint8Array | undefined>;
   /** A webhook delivery. `hookId` is the unguessable id in the address. @throws NOT_FOUND, LIMIT */

@@ -6,7 +6,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import { addCredit, creditBalance } from '../../src/billing/credit.ts';
 import { cancelLocked, lockInvoice, payByCredit, returnToCredit } from '../../src/billing/invoices.ts';
 import { bookPayment } from '../../src/billing/payments.ts';
-import { beginRefund, endRefund } from '../../src/billing/refunds.ts';
+import { beginRefund, endRefund, settleRefund } from '../../src/billing/refunds.ts';
 import type { Db } from '../../src/jobs/task.ts';
 import { useTestDatabase } from '../support/database.ts';
 import { refusal } from '../support/tenant.ts';
@@ -41,7 +41,21 @@ async function pay(
 
 async function request(db: Db, payer: Payer, paymentId: string, amountMinor: number) {
   const { clientId: accountId, tenantId } = payer;
-  return beginRefund(db, { tenantId, paymentId, amountMinor, method: 'gateway', reason: '', accountId });
+  const payment = await db
+    .selectFrom('payments')
+    .select('invoice_id')
+    .where('id', '=', paymentId)
+    .executeTakeFirst();
+  const invoiceId = payment?.invoice_id ?? randomUUID();
+  return beginRefund(db, {
+    tenantId,
+    invoiceId,
+    paymentId,
+    amountMinor,
+    method: 'gateway',
+    reason: '',
+    accountId,
+  });
 }
 
 describe('credit', () => {
@@ -106,6 +120,26 @@ describe('a refund', () => {
     expect(await refusal(() => request(db, payer, paymentId, 601))).toMatch(/^BAD_INPUT: At most 600/);
     await request(db, payer, paymentId, 600);
     expect(await invoiceNow(db, invoiceId)).toMatchObject({ status: 'refunded', refunded_minor: 1_000 });
+  });
+
+  it('asked for, or settled, on the page of another invoice is not found', async () => {
+    const { db, payer, invoiceId, paymentId } = await paid();
+    const { id: other } = await newInvoice(db, payer, 500);
+    const { clientId: accountId, tenantId } = payer;
+    const refund = {
+      tenantId,
+      paymentId,
+      amountMinor: 400,
+      method: 'manual',
+      reason: '',
+      accountId,
+    } as const;
+    expect(await refusal(() => beginRefund(db, { ...refund, invoiceId: other }))).toMatch(/^NOT_FOUND/);
+    const { refundId } = await beginRefund(db, { ...refund, invoiceId });
+    const settled = { tenantId, refundId, arrived: true };
+    expect(await refusal(() => settleRefund(db, { ...settled, invoiceId: other }))).toMatch(/^NOT_FOUND/);
+    await settleRefund(db, { ...settled, invoiceId });
+    expect(await invoiceNow(db, invoiceId)).toMatchObject({ refunded_minor: 400 });
   });
 
   it('asked for 20 times at once is begun once', async () => {

@@ -193,7 +193,7 @@ describe.each(['server', 'runner'] as const)('kill -9 of the %s during a refund'
     const hold: Hold = gate.shut('POST /v1/refunds', side);
     const { refundId } = v.parse(
       Refund,
-      await server.ask('refund', { ...made, paymentId, amountMinor: 2_000 }),
+      await server.ask('refund', { ...made, invoiceId, paymentId, amountMinor: 2_000 }),
     );
     await hold.reached;
     await kill(victim);

@@ -135,9 +135,9 @@ const OPS: Readonly<Record<string, (args: unknown) => Promise<unknown>>> = {
   },
   refund: async (args) => {
     const { a } = await tenantOf(args);
-    const { paymentId, amountMinor } = v.parse(Refund, args);
+    const { invoiceId, paymentId, amountMinor } = v.parse(Refund, args);
     const whose = { tenantId: a.id, accountId: a.adminId };
-    return a.panel.gateways.refund({ ...whose, paymentId, amountMinor, reason: 'asked' });
+    return a.panel.gateways.refund({ ...whose, invoiceId, paymentId, amountMinor, reason: 'asked' });
   },
   publish: async (path) => {
     const bytes = readFileSync(v.parse(v.string(), path));
@@ -167,7 +167,7 @@ const Delivery = v.object({
   body: v.string(),
   headers: v.array(v.tuple([v.string(), v.string()])),
 });
-const Refund = v.object({ paymentId: v.string(), amountMinor: v.number() });
+const Refund = v.object({ invoiceId: v.string(), paymentId: v.string(), amountMinor: v.number() });
 const Call = v.object({ method: v.string(), params: v.array(v.unknown()) });
 const Order = v.object({
   product: v.record(v.string(), v.unknown()),

@@ -1,5 +1,6 @@
 /** Recording payments: once, by the instance it came through, on the tenant's own invoices, and never because a page was shown. */
 import { describe, expect, test } from 'vitest';
+import { BILLING_LIMITS } from '../../src/billing/limits.ts';
 import { useTestHost } from '../support/host.ts';
 import { invoiceRow, newInvoice, paymentsOf } from '../support/invoices.ts';
 import type { ModuleSource } from '../support/modules.ts';
@@ -172,6 +173,47 @@ describe('recordPayment', () => {
     await tell({ invoice, id: 'tx-after', amount: 500 });
     expect((await tell({ invoice, failed: true })).status).toBe(200);
     expect(await invoiceRow(host().a, invoice)).toMatchObject({ status: 'paid' });
+  });
+});
+
+describe('beginning to pay', () => {
+  test('is refused to a client who does it without end, and to nobody else', async () => {
+    const { a } = host();
+    const instanceId = await teller();
+    const invoiceId = await newInvoice(a, 500);
+    const begin = (accountId: string) => () =>
+      a.panel.gateways.pay({
+        tenantId: a.id,
+        invoiceId,
+        instanceId,
+        account: { id: accountId, kind: 'client', permissions: [] },
+        returnUrl: 'http://127.0.0.1/back',
+        cancelUrl: 'http://127.0.0.1/away',
+      });
+    for (let count = 0; count < BILLING_LIMITS.paymentsBegun; count++) await begin(a.clientId)();
+    expect(await refusal(begin(a.clientId))).toMatch(/^LIMIT: You began to pay very often; please wait/);
+    expect(await refusal(begin(a.adminId))).toMatch(/^NOT_FOUND/);
+  });
+
+  test('leads to the hosts of the instance’s own settings, not of another’s', async () => {
+    await host().publish({
+      ...GATEWAY,
+      name: 'Leading',
+      manifest: {
+        permissions: { ...permissions, redirect: { hosts: ['{settings.shop}'] } },
+        settings: [{ key: 'shop', type: 'text', title: 'Shop' }],
+      },
+    });
+    const { a } = host();
+    const one = await a.installedWithInstance('Leading', { shop: 'one.example.com' });
+    const two = await a.newInstance('Leading', 'Two', { shop: 'two.example.com' });
+    const installationId = await a.installationId('Leading');
+    const may = (of: { instanceId?: string }, shop: string) =>
+      a.panel.modules.mayLeaveTo({ installationId, ...of }, `https://${shop}.example.com/pay`);
+    expect(await may({ instanceId: one }, 'one')).toBe(true);
+    expect(await may({ instanceId: one }, 'two')).toBe(false);
+    expect(await may({ instanceId: two }, 'two')).toBe(true);
+    expect(await may({}, 'one')).toBe(false);
   });
 });
 

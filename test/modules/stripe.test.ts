@@ -307,6 +307,7 @@ describe('a refund', () => {
     const begin = () =>
       a.panel.gateways.refund({
         tenantId: a.id,
+        invoiceId: invoice,
         paymentId,
         amountMinor,
         reason: 'asked',
@@ -377,7 +378,8 @@ describe('a refund', () => {
     await cloud.control.addFault({ match, kind: 'delay', delayMs: 1_000 });
     const { refundId } = await begin();
     const { a } = host();
-    const settle = () => a.panel.invoicing.settleRefund({ tenantId: a.id, refundId, arrived: false });
+    const settle = () =>
+      a.panel.invoicing.settleRefund({ tenantId: a.id, invoiceId: invoice, refundId, arrived: false });
     expect(await refusal(settle)).toMatch(/^CONFLICT: This refund is being sent/);
     expect(await ended(refundId)).toMatchObject({ status: 'done' });
     expect(await invoiceRow(a, invoice)).toMatchObject({ status: 'refunded' });
@@ -386,12 +388,12 @@ describe('a refund', () => {
 
   test('that a person has settled is not sent by its task any more', async () => {
     const before = await refundsAtStripe();
-    const { begin } = await refundOf(900, 900);
+    const { begin, invoice } = await refundOf(900, 900);
     await cloud.control.addFault({ match, kind: 'drop', when: 'before' });
     const { refundId, taskId } = await begin();
     expect(await ended(refundId)).toMatchObject({ status: 'in_doubt' });
     const { a } = host();
-    await a.panel.invoicing.settleRefund({ tenantId: a.id, refundId, arrived: false });
+    await a.panel.invoicing.settleRefund({ tenantId: a.id, invoiceId: invoice, refundId, arrived: false });
     await a.panel.jobs.retry(taskId, a.adminId);
     await until('the task to be refused', async () => {
       const task = await a.panel.db

@@ -119,6 +119,23 @@ describe('an admin', () => {
   });
 });
 
+describe('an admin’s page of a service', () => {
+  test('ends it with its period and takes that back, for the tenant’s own and with the permission', async () => {
+    const visitor = await admin();
+    const { seeded, deps } = panel();
+    deps.called.length = 0;
+    const service = `${ADMIN}/services/${seeded.serviceId}`;
+    expect((await visitor.post(`${service}/cancel`, {})).status).toBe(303);
+    const of = { tenantId: seeded.tenantId, serviceId: seeded.serviceId };
+    expect(lastCall('cancelService')).toEqual({ ...of, actor: 'admin' });
+    expect((await visitor.post(`${service}/keep`, {})).status).toBe(303);
+    expect(lastCall('keepService')).toEqual(of);
+    const nobodys = `${ADMIN}/services/${invoiceId}`;
+    expect((await visitor.post(`${nobodys}/cancel`, {})).status).toBe(404);
+    expect((await visitor.post(`${nobodys}/keep`, {})).status).toBe(404);
+  });
+});
+
 describe('a client', () => {
   test('sees the own invoices, and no other’s', async () => {
     const visitor = await client();

@@ -247,6 +247,7 @@ export function invoicePages(app: AccountApp, panel: Panel): void {
     doing(panel, RefundForm, 'refund-noted', (c, invoice, { amount, reason, via }) => {
       const refund = {
         tenantId: c.get('tenant').id,
+        invoiceId: invoice.id,
         paymentId: idFrom(c.req.param('payment')),
         amountMinor: amountOf(amount, invoice.currency),
         reason,
@@ -257,9 +258,10 @@ export function invoicePages(app: AccountApp, panel: Panel): void {
   );
   app.post(
     '/invoices/:id/refunds/:refund',
-    doing(panel, SettleForm, 'refund-noted', (c, _invoice, { arrived }) =>
+    doing(panel, SettleForm, 'refund-noted', (c, invoice, { arrived }) =>
       invoicing.settleRefund({
         tenantId: c.get('tenant').id,
+        invoiceId: invoice.id,
         refundId: idFrom(c.req.param('refund')),
         arrived: arrived === 'yes',
       }),

@@ -8,7 +8,7 @@ import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, idFrom } from '../forms.ts';
 import { liveStream } from '../live.ts';
 import { installationOf, may, need } from '../need.ts';
-import { withNote } from '../notes.ts';
+import { type Note, withNote } from '../notes.ts';
 import { careRoutes, ofService } from '../care/routes.ts';
 import { shownCare } from '../care/shown.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
@@ -42,6 +42,8 @@ function actionsFor(row: ServiceRow): Record<string, boolean> {
     unsuspend: row.status === 'suspended',
     change_package: row.status === 'active',
     termination: !gone,
+    cancel: row.cancel_at === null && (row.status === 'active' || row.status === 'suspended'),
+    keep: row.cancel_at !== null && (row.status === 'active' || row.status === 'suspended'),
   };
 }
 
@@ -65,6 +67,7 @@ const ActionForm = v.object({
 const OwnMethods = v.pick(Declaration, ['own_methods']);
 
 export function servicePages(app: AccountApp, panel: Panel): void {
+  cancellationPages(app, panel);
   const { db } = panel.deps;
 
   /** What the page shows and its live part shows anew. */
@@ -131,6 +134,25 @@ export function servicePages(app: AccountApp, panel: Panel): void {
       ...(target === undefined ? {} : { productId: target }),
     });
     return c.redirect(withNote(`${c.get('tenantBase')}/admin/services/${id}`, 'action-queued'), 303);
+  });
+}
+
+/** Ending a service with the time that is paid, and taking that back: what its client may do too. */
+function cancellationPages(app: AccountApp, panel: Panel): void {
+  const { invoicing } = panel.deps;
+  const back = (c: AccountContext, id: string, note: Note): Response =>
+    c.redirect(withNote(`${c.get('tenantBase')}/admin/services/${id}`, note), 303);
+  app.post('/services/:id/cancel', async (c) => {
+    need(c, 'services.manage');
+    const { id, tenant_id: tenantId } = await serviceRow(panel, c);
+    await invoicing.cancelService({ tenantId, serviceId: id, actor: 'admin' });
+    return back(c, id, 'service-cancelled');
+  });
+  app.post('/services/:id/keep', async (c) => {
+    need(c, 'services.manage');
+    const { id, tenant_id: tenantId } = await serviceRow(panel, c);
+    await invoicing.keepService({ tenantId, serviceId: id });
+    return back(c, id, 'service-kept');
   });
 }
 

@@ -188,7 +188,7 @@ function adminFrames(app: Hono<TenantEnv>, panel: Panel): void {
 
   app.post('/:installation/leave', async (c) => {
     await callerFor(panel, c, 'admin');
-    return c.json({ allowed: await mayLeave(panel, c, (await active(panel, c)).id) });
+    return c.json({ allowed: await mayLeave(panel, c, { installationId: (await active(panel, c)).id }) });
   });
 }
 
@@ -221,10 +221,14 @@ async function ownProduct(
   return row.id;
 }
 
-async function mayLeave(panel: Panel, c: FrameContext, installationId: string): Promise<boolean> {
+async function mayLeave(
+  panel: Panel,
+  c: FrameContext,
+  of: { installationId: string; instanceId?: string },
+): Promise<boolean> {
   const body = v.safeParse(LeaveForm, await c.req.json().catch(() => undefined));
   if (!body.success || !isOutside(body.output.url) || URL.parse(body.output.url) === null) return false;
-  return panel.deps.modules.mayLeaveTo(installationId, body.output.url);
+  return panel.deps.modules.mayLeaveTo(of, body.output.url);
 }
 
 function serviceFrames(app: Hono<TenantEnv>, panel: Panel, area: 'admin' | 'client', prefix: string): void {
@@ -235,7 +239,7 @@ function serviceFrames(app: Hono<TenantEnv>, panel: Panel, area: 'admin' | 'clie
   app.post(`${prefix}/:service/leave`, async (c) => {
     const account = await callerFor(panel, c, area);
     const { installation } = await serviceFor(panel, c, account);
-    return c.json({ allowed: await mayLeave(panel, c, installation.id) });
+    return c.json({ allowed: await mayLeave(panel, c, { installationId: installation.id }) });
   });
 
   if (area === 'admin')
@@ -304,6 +308,8 @@ function payFrames(app: Hono<TenantEnv>, panel: Panel): void {
 
   app.post(`${prefix}/leave`, async (c) => {
     const account = await callerFor(panel, c, 'client');
-    return c.json({ allowed: await mayLeave(panel, c, (await read(c, account)).installation.id) });
+    const { ids, installation } = await read(c, account);
+    const of = { installationId: installation.id, instanceId: ids.instanceId };
+    return c.json({ allowed: await mayLeave(panel, c, of) });
   });
 }

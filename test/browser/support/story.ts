@@ -115,7 +115,13 @@ async function tellOfMoney(tenant: Tenant): Promise<Pick<Story, 'invoiceId' | 'p
     .select('id')
     .where('invoice_id', '=', second.id)
     .executeTakeFirstOrThrow();
-  await invoicing.refundByHand({ ...by, paymentId, amountMinor: 300, reason: 'An hour of downtime' });
+  await invoicing.refundByHand({
+    ...by,
+    invoiceId: second.id,
+    paymentId,
+    amountMinor: 300,
+    reason: 'An hour of downtime',
+  });
   await invoicing.giveCredit({ ...by, clientId: tenant.clientId, amountMinor: 400, note: 'Welcome' });
   return { invoiceId: first.id, paidInvoiceId: second.id };
 }
