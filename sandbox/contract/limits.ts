@@ -76,6 +76,8 @@ export const LIMITS = Object.freeze({
   declaredFields: 200,
   /** Options of one select field. */
   fieldOptions: 1_000,
+  /** Loading the choices of all fields of one form, in wall time. */
+  optionsWallMs: 5_000,
   optionCharacters: 200,
 
   timersPerInvocation: 100,

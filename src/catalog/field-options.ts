@@ -25,14 +25,24 @@ const Loaded = v.pipe(
   v.maxLength(LIMITS.fieldOptions),
 );
 
+/** With less left nothing is begun: what has to be stopped counts as the module's fault. */
+const LEAST_MS = 1_000;
+
 type At = Pick<InvokeOptions, 'installationId' | 'instanceId' | 'productId'>;
 
-async function load(invoker: Invoker, at: At, method: string): Promise<readonly Option[] | undefined> {
+async function load(
+  invoker: Invoker,
+  at: At,
+  method: string,
+  wallMs: number,
+): Promise<readonly Option[] | undefined> {
+  if (wallMs < LEAST_MS) return undefined;
   try {
     const { results } = await invoker.invoke({
       ...at,
       purpose: 'request',
       calls: [{ target: { on: 'module' }, method, args: [] }],
+      wallMs,
     });
     const parsed = v.safeParse(Loaded, valueOf(results[0]));
     return parsed.success ? parsed.output : undefined;
@@ -58,12 +68,14 @@ export async function withOptions(
   kept: Readonly<Record<string, unknown>>,
 ): Promise<readonly DrawnField[]> {
   const drawn: DrawnField[] = [];
+  // For all fields together: two hundred of them, each waiting as long as a page may, would take an hour.
+  const endAt = performance.now() + LIMITS.optionsWallMs;
   for (const field of fields) {
     if (field.options_from === undefined) {
       drawn.push(field);
       continue;
     }
-    const options = await load(invoker, at, field.options_from);
+    const options = await load(invoker, at, field.options_from, endAt - performance.now());
     drawn.push(
       options === undefined
         ? { ...field, options: keptOptions(kept[field.key]), unloaded: true, required: false }

@@ -128,6 +128,19 @@ describe('choices loaded by a module method', () => {
     expect(await save({ region: 'eu', down: false })).toEqual({ ok: true });
   });
 
+  // Each as long as a page may wait would be a minute, which no test lasts.
+  test('keep a form waiting for so long in all, however many fields wait', async () => {
+    await host().publish({
+      name: 'Slow',
+      type: 'Plugin',
+      manifest: { settings: Array.from({ length: 6 }, (_, number) => choice(`c${number}`, 'never')) },
+      members: `async never() { await new Promise((resolve) => setTimeout(resolve, 60_000)); return []; }`,
+    });
+    const slow = await host().a.installed('Slow');
+    const { fields } = await host().a.panel.catalog.settings(slow);
+    expect(fields.map(({ unloaded }) => unloaded)).toEqual(Array(6).fill(true));
+  });
+
   test('are drawn in an instance’s settings by that instance', async () => {
     await host().publish({
       name: 'Bank',
