@@ -20,8 +20,9 @@ import type { Guard } from './guard.ts';
 import { ROOT } from './results.ts';
 
 const LEFT_OUT = new Set(['node_modules', '.git', '.bulkhead']);
-/** A run that hangs is no answer. */
+/** A run that hangs is no answer: of one guard's tests, and of all. */
 const RUN_MS = 240_000;
+const ALL_MS = 30 * 60_000;
 
 const Report = v.object({
   testResults: v.array(
@@ -65,8 +66,9 @@ export class Copy implements Disposable {
       ? []
       : ['-t', [...new Set(guards.map((guard) => literally(guard.only)))].join('|')];
     const bail = guards.length === 1 ? ['--bail=1'] : [];
+    const timeout = guards.length === 1 ? RUN_MS : ALL_MS;
     const args = ['run', ...files, '--reporter=json', `--outputFile=${output}`, ...bail, ...only];
-    const child = spawn('vitest', args, { cwd: this.#folder, stdio: 'ignore', timeout: RUN_MS });
+    const child = spawn('vitest', args, { cwd: this.#folder, stdio: 'ignore', timeout });
     this.#running = child;
     await once(child, 'exit');
     this.#running = undefined;

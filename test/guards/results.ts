@@ -1,5 +1,5 @@
 /**
- * What was seen of each guard, kept beside what is installed: a stopped run goes on where it was, and the closing table of the attacks tells
+ * What was seen of each guard, kept in a folder that git does not know: a stopped run goes on where it was, and the closing table of the attacks tells
  * how many guards were taken away and missed. A guard is known by what it is and by the two files it is about; changed, it is not known.
  */
 import { createHash } from 'node:crypto';
@@ -10,7 +10,7 @@ import * as v from 'valibot';
 import type { Guard } from './guard.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const PATH = join(ROOT, 'node_modules', '.cache', 'bulkhead', 'guards.json');
+const PATH = join(ROOT, '.bulkhead', 'guards.json');
 
 /** Fingerprint → what is wrong with the guard; null if its test missed it. */
 const Results = v.record(v.string(), v.nullable(v.string()));
