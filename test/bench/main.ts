@@ -1,7 +1,8 @@
 /**
  * `npm run bench`: measures what the program exists for beside what its users would pick instead, and says for each line of its
- * targets whether it is met. `-- --only requests,jobs`, `--quick`, `--minutes 30` (long run), `--profile` (that alone), `--json file`, `--write`
- * (puts the table into docs/performance.md).
+ * targets whether it is met. `-- --only requests,jobs`, `--quick`, `--minutes 30` (long run; `--pause 200` waits so many milliseconds
+ * between two requests of a connection, to leave the machine to others too), `--profile` (that alone), `--json file`, `--write` (puts
+ * the table into docs/performance.md).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     quick: { type: 'boolean', default: false },
     minutes: { type: 'string', default: '2' },
+    pause: { type: 'string' },
     json: { type: 'string', default: 'bench.json' },
     write: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
@@ -66,9 +68,15 @@ const only = values.only?.split(',');
 const chosen = values.profile ? [profile] : CASES.filter(({ name }) => only?.includes(name) ?? true);
 if (chosen.length === 0) throw new Error(`There is ${CASES.map(({ name }) => name).join(', ')}.`);
 const rows: Row[] = [];
+const how = {
+  quick: values.quick,
+  minutes: Number(values.minutes),
+  ...(values.pause === undefined ? {} : { pauseMs: Number(values.pause) }),
+  say,
+};
 for (const { title, run } of chosen) {
   say(title);
-  rows.push(...(await run({ quick: values.quick, minutes: Number(values.minutes), say })));
+  rows.push(...(await run(how)));
 }
 writeFileSync(
   values.json,

@@ -13,6 +13,7 @@ import type { Scope } from '../broker.ts';
 import { toHostError } from './errors.ts';
 import { Held } from './held.ts';
 import type { InstallationDatabase } from './installation.ts';
+import { Reads } from './reads.ts';
 import { checkAmounts } from './amounts.ts';
 import { boundsUntil, runStatement } from './statement.ts';
 import type { Statement } from './statement.ts';
@@ -43,6 +44,14 @@ export class Session {
   /** Ends statements in transactions and streams: nobody can end those any more. */
   readonly #leave = new AbortController();
   readonly #streams = new Streams();
+  readonly #reads = new Reads({
+    acquire: async () => this.#acquire(this.#database.names.login, this.#stop.signal),
+    bounds: () => this.#bounds(this.#stop.signal),
+    again: async (statement) => {
+      this.#checkOpen();
+      return this.#alone(statement);
+    },
+  });
   #main: Promise<Held> | undefined;
   #transaction: Transaction | undefined;
   #lastId = 0;
@@ -65,7 +74,7 @@ export class Session {
     if (statement.verdict.grows) await this.#database.quota.beforeWrite(this.#grant.storage_mb);
     const answer =
       held === undefined
-        ? await this.#alone(statement)
+        ? await (isPlainRead(statement.verdict) ? this.#reads.run(statement) : this.#alone(statement))
         : await this.#within(await held, statement, input.trx);
     return {
       columns: [...answer.columns],
@@ -306,6 +315,11 @@ export class Session {
       held.release();
     }
   }
+}
+
+/** Nothing is lost or done twice if it runs again. */
+function isPlainRead({ kind, writes }: Verdict): boolean {
+  return kind === 'select' && !writes;
 }
 
 /** The same promise; that nobody awaits it is no accident of the process. */

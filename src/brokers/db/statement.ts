@@ -6,7 +6,7 @@ import type { Grant } from '../../../sandbox/contract/capabilities.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../../sandbox/contract/limits.ts';
 import type { Verdict } from '../../database/guard/check-statement.ts';
-import { tooLarge } from '../../database/modules/connection.ts';
+import { NotAnswered, tooLarge } from '../../database/modules/connection.ts';
 import type { Answer, ModuleConnection, RunOptions } from '../../database/modules/connection.ts';
 import { isDenied, toHostError } from './errors.ts';
 import type { Quota, Written } from './quota.ts';
@@ -68,6 +68,20 @@ export async function runStatement(
   } catch (error) {
     if (verdict.grows && isDenied(error)) await foundFull(quota, grant.storage_mb);
     throw toHostError(error, verdict);
+  }
+}
+
+/**
+ * The answer of a plain SELECT that was sent already.
+ * @throws HostError; NotAnswered as it is
+ */
+export async function readAnswer(answering: Promise<Answer>, verdict: Verdict): Promise<Answer> {
+  try {
+    const answer = await answering;
+    checkSize(answer);
+    return answer;
+  } catch (error) {
+    throw error instanceof NotAnswered ? error : toHostError(error, verdict);
   }
 }
 

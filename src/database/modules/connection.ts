@@ -23,6 +23,17 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+/** One statement of several. */
+export interface Text {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+/** The connection ended with a statement in front of this one, which may have run or not. */
+export class NotAnswered extends Error {
+  override readonly name = 'NotAnswered';
+}
+
 export interface Answer {
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly unknown[])[];
@@ -134,12 +145,46 @@ export class ModuleConnection {
   async run(sql: string, parameters: readonly unknown[], options: RunOptions): Promise<Answer> {
     if (this.#lost)
       throw new HostError('CONFLICT', 'db: the connection is gone, and with it the open transaction.');
+    if (options.signal?.aborted === true) throw ended();
+    const query = this.#query(sql, parameters);
+    return this.#watched(query, query.raw(), options);
+  }
+
+  /**
+   * Runs statements outside of a transaction with one write to the server and few reads. Each stands for itself: one's error is not
+   * the next one's, and its time begins when the one before has ended.
+   * @param bounds asked when a statement's turn comes
+   * @returns as many promises as statements, each as of run(); but NotAnswered for those behind one that took the connection with it
+   */
+  runEach(statements: readonly Text[], bounds: () => RunOptions): Promise<Answer>[] {
+    const sent = statements.map(({ sql, parameters }) => {
+      const query = this.#query(sql, parameters);
+      const rows = query.raw().execute();
+      // Its turn to be awaited comes later.
+      rows.catch(() => undefined);
+      return { query, rows };
+    });
+    let before: Promise<unknown> = Promise.resolve();
+    return sent.map(({ query, rows }, index) => {
+      const answer = before.then(async () => {
+        if (this.#lost && index > 0) throw new NotAnswered();
+        return this.#watched(query, rows, bounds());
+      });
+      before = answer.catch(() => undefined);
+      return answer;
+    });
+  }
+
+  #query(sql: string, parameters: readonly unknown[]): Query {
     const values = parameters.map((value) => this.#parameter(value));
-    const query = this.#client.unsafe(sql, values, this.#prepared.admits(sql) ? PREPARED : EXTENDED);
+    return this.#client.unsafe(sql, values, this.#prepared.admits(sql) ? PREPARED : EXTENDED);
+  }
+
+  async #watched(query: Query, rows: PromiseLike<RawRows>, options: RunOptions): Promise<Answer> {
     const watch = new Watch(this, query, options);
     this.#watch = watch;
     try {
-      const answer = decodeAnswer(await query.raw());
+      const answer = decodeAnswer(await rows);
       // Within a transaction a plan that went stale could not be made anew: the transaction would be lost.
       if (SCHEMA_CHANGE.test(answer.command)) this.#prepared.stop();
       return answer;
@@ -221,7 +266,7 @@ class Watch {
   readonly #options: RunOptions;
   readonly #startBytes: number;
   readonly #timer: NodeJS.Timeout;
-  readonly #onAbort = (): void => this.#cancel(new HostError('CANCELLED', 'db: the invocation ended.'));
+  readonly #onAbort = (): void => this.#cancel(ended());
   #reason: HostError | undefined;
   #cancelledAt: number | undefined;
 
@@ -232,6 +277,8 @@ class Watch {
     this.#startBytes = connection.receivedBytes;
     this.#timer = setInterval(() => this.#look(), WATCH_MS);
     options.signal?.addEventListener('abort', this.#onAbort);
+    // Its turn may come when all is over.
+    if (options.signal?.aborted === true) this.#onAbort();
   }
 
   /** Ends an answer that is too large while it arrives. */
@@ -275,6 +322,10 @@ class Watch {
     // A cancel request may arrive late and would end the next statement instead.
     if (this.#reason !== undefined) this.#connection.abandon();
   }
+}
+
+function ended(): HostError {
+  return new HostError('CANCELLED', 'db: the invocation ended.');
 }
 
 export function tooLarge(): HostError {

@@ -6,6 +6,8 @@ export interface CaseHow {
   readonly quick: boolean;
   /** Of the long run. */
   readonly minutes: number;
+  /** Of the long run: between two requests of a connection. */
+  readonly pauseMs?: number;
   readonly say: (line: string) => void;
 }
 

@@ -54,6 +54,7 @@ function open(): void {
   let held: Buffer | undefined;
   let sentAt = 0;
   const send = (): void => {
+    if (!running) return;
     sentAt = performance.now();
     socket.write(request);
   };
@@ -73,7 +74,8 @@ function open(): void {
     }
     requests++;
     if (latencies.length < LATENCIES_KEPT) latencies.push(performance.now() - sentAt);
-    send();
+    if (plan.pauseMs === undefined) send();
+    else setTimeout(send, plan.pauseMs);
   });
   const lost = (why: string): void => {
     if (running) finish({ error: `connection lost: ${why}` });

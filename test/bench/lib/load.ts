@@ -16,6 +16,8 @@ export interface Target {
 export interface LoadPlan extends Target {
   readonly connections: number;
   readonly seconds: number;
+  /** Between an answer and the next request of its connection; none for as many as possible. */
+  readonly pauseMs?: number;
 }
 
 export interface LoadResult {

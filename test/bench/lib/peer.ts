@@ -15,14 +15,19 @@ export interface Holding {
   readonly runners: readonly number[];
   readonly isolates: number;
   readonly handles: number;
+  /** Of events of the process itself. */
+  readonly listeners: number;
+  /** Also what nobody needs any more, unless it was collected just before. */
+  readonly heapBytes: number;
   readonly jobs: number;
+  readonly invocations: number;
 }
 
 export interface Peer extends AsyncDisposable {
   readonly pid: number;
   readonly ready: Ready;
-  /** Bulkhead only. */
-  ask(): Promise<Holding>;
+  /** Bulkhead only. @param collect collects garbage first: the process must have been started with --expose-gc */
+  ask(collect?: boolean): Promise<Holding>;
 }
 
 const READY_MS = 60_000;
@@ -54,8 +59,8 @@ export async function startPeer(
   return {
     pid: child.pid ?? 0,
     ready: JSON.parse(line) as Ready,
-    ask: async () => {
-      child.stdin.write('\n');
+    ask: async (collect = false) => {
+      child.stdin.write(collect ? 'collect\n' : '\n');
       return JSON.parse(await next()) as Holding;
     },
     [Symbol.asyncDispose]: async () => {

@@ -1,6 +1,7 @@
 /**
  * Bulkhead as it ships: HTTP, session, permission, runner process, isolate, fresh evaluation, metering, and back. With the argument
- * 'mixed' it also runs jobs, some each second; a line on its input is answered with what it holds.
+ * 'mixed' it also runs jobs, queries, views and requests of modules, some each second, for several tenants; a line on its input is
+ * answered with what it holds.
  */
 import { createInterface } from 'node:readline';
 import { enqueueTask } from '../../../src/jobs/queue.ts';
@@ -9,20 +10,38 @@ import type { Holding } from '../lib/peer.ts';
 import { announce } from './work.ts';
 
 const JOBS_EACH = 5;
-const JOBS_EVERY_MS = 500;
+const EVERY_MS = 500;
+const TENANTS = 3;
 
 const mixed = process.argv[2] === 'mixed';
 const host = await startBenchHost(mixed ? { concurrency: 10 } : {});
 const { bulkhead } = host.server;
+const installations = [host.installationId];
+if (mixed) while (installations.length < TENANTS) installations.push((await host.addTenant()).installationId);
 let jobs = 0;
+let invocations = 0;
 
-async function addJobs(): Promise<void> {
-  for (let number = 0; number < JOBS_EACH; number++)
-    await enqueueTask(bulkhead.panel.db, {
-      installationId: host.installationId,
-      method: 'noopJob',
-      params: { number: ++jobs },
-    });
+async function invoke(installationId: string, method: string, ...args: readonly unknown[]): Promise<void> {
+  await bulkhead.invoker.invoke({
+    installationId,
+    purpose: 'request',
+    calls: [{ target: { on: 'module' }, method, args }],
+  });
+  invocations++;
+}
+
+async function addWork(): Promise<void> {
+  for (const installationId of installations) {
+    for (let number = 0; number < JOBS_EACH; number++)
+      await enqueueTask(bulkhead.panel.db, {
+        installationId,
+        method: 'noopJob',
+        params: { number: ++jobs },
+      });
+    await invoke(installationId, 'query', 8, 4);
+    await invoke(installationId, 'table', 1);
+    await invoke(installationId, 'ask', host.otherUrl, 2, 2);
+  }
 }
 
 function holding(): Holding {
@@ -31,15 +50,26 @@ function holding(): Holding {
     runners: runners.map(({ pid }) => pid),
     isolates: runners.reduce((sum, { isolates }) => sum + isolates, 0),
     handles: process.getActiveResourcesInfo().filter((kind) => kind !== 'Immediate').length,
+    listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
+    heapBytes: process.memoryUsage().heapUsed,
     jobs,
+    invocations,
   };
 }
 
-const adding = mixed ? setInterval(() => void addJobs(), JOBS_EVERY_MS) : undefined;
-createInterface({ input: process.stdin }).on('line', () => {
+/** One after the other: a slow machine does less, and nothing piles up. */
+async function work(): Promise<void> {
+  await addWork();
+  adding = setTimeout(() => void work(), EVERY_MS);
+}
+
+let adding: NodeJS.Timeout | undefined;
+if (mixed) void work();
+createInterface({ input: process.stdin }).on('line', (line) => {
+  if (line === 'collect') globalThis.gc?.();
   process.stdout.write(`${JSON.stringify(holding())}\n`);
 });
 announce({ ways: { Bulkhead: await host.targets() } }, async () => {
-  clearInterval(adding);
+  clearTimeout(adding);
   await host[Symbol.asyncDispose]();
 });
