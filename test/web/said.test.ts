@@ -86,8 +86,8 @@ function linesOf(field: GrantField): string[] {
     case 'switch':
       return [field.words()];
     case 'named':
-      return [[], ['api.example.com'], ['{settings.server}']].map((hosts) =>
-        field.words('key', { title: 'Api', hosts }),
+      return [[], ['api.example.com'], ['{settings.server}'], ['{settings.server}', 'a.example']].map(
+        (hosts) => field.words('key', { title: 'Api', hosts }),
       );
   }
 }
@@ -117,7 +117,7 @@ describe.each(others)('what the host says, in %s', (lang) => {
     const inside = fieldsOfAll()
       .flatMap(linesOf)
       .map((line) => said(lang, line))
-      .filter((line) => /\b(?:the|setting|your|event|a service|when)\b/i.test(line));
+      .filter((line) => /\b(?:the|and|setting|your|event|a service|when)\b/i.test(line));
     expect(inside).toEqual([]);
   });
 
@@ -175,6 +175,10 @@ describe('a sentence', () => {
   test('of a stranger stays as it is, and so does a name that is a word of ours', () => {
     for (const text of ['error: disk is full', '', '{1}', '<b>Retry</b> in {1} minutes'])
       expect(said('pl', text)).toBe(text);
+    expect(said('pl', 'error: this and that'.repeat(2))).toBe('error: this and thaterror: this and that');
+    expect(said('pl', 'The template cannot be used: a dog and a cat.')).toBe(
+      'Szablonu nie można użyć: a dog and a cat.',
+    );
     expect(said('pl', 'Invoices is not enabled.')).toBe('Invoices nie jest włączony.');
   });
 

@@ -74,7 +74,19 @@ function putIn({ parts }: Template, text: string): string[] | undefined {
 
 /** A name stays a name, also one that is a word of ours: only what has a space may be something that we said. */
 function inner(language: Lang, text: string, depth: number): string {
-  return text.includes(' ') ? translated(language, text, depth) : text;
+  if (!text.includes(' ')) return text;
+  const whole = translated(language, text, depth);
+  return whole === text ? enumerated(language, text, depth) : whole;
+}
+
+const AND = 'and';
+
+/** 'a and b', where each is a name or something that we said; else it is a text of its own. */
+function enumerated(language: Lang, text: string, depth: number): string {
+  const items = text.split(` ${AND} `);
+  const own = items.map((item) => (item.includes(' ') ? translated(language, item, depth) : item));
+  const isList = items.length > 1 && own.every((item, n) => !item.includes(' ') || item !== items[n]);
+  return isList ? own.join(` ${bookOf(language).exact.get(AND) ?? AND} `) : text;
 }
 
 function translated(language: Lang, text: string, depth: number): string {
