@@ -58,7 +58,11 @@ export async function viewCare(deps: CareDeps, input: OfService): Promise<CareVi
   return {
     buttons: acts ? buttonsFor(service, account) : [],
     password: acts && offers(service, account, 'changePassword'),
-    signOn: acts && offers(service, account, 'singleSignOn'),
+    // Without a granted host it can only fail: staff is told what to grant, a client has no use for it.
+    signOn:
+      acts &&
+      offers(service, account, 'singleSignOn') &&
+      (staff || Object.hasOwn(service.installation.grants, 'redirect')),
     reconcile: acts && staff && methods.has('reconcile'),
     usage: shownUsage(told?.usage),
     usageAt: told?.usage_at ?? null,

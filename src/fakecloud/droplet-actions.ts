@@ -3,6 +3,7 @@ import { SIZES } from './cloud-catalogue.ts';
 import type { ActionType, Droplet, DropletStore } from './droplet-store.ts';
 import { ACTION_TYPES } from './droplet-store.ts';
 import { FAKECLOUD_LIMITS } from './limits.ts';
+import { freshToken } from './secrets.ts';
 import { isRecord } from './shape.ts';
 
 export type Plan =
@@ -50,6 +51,15 @@ const PLANNERS: Readonly<Record<ActionType, Planner>> = {
     return own
       ? switchTo('active')(store, droplet, {})
       : { message: 'You specified an invalid image for Droplet restore.' };
+  },
+  // The real one makes a password and mails it to the account's owner; here the caller may give one.
+  password_reset: (_store, droplet, input) => {
+    const password = input['password'] ?? freshToken('pw_');
+    if (typeof password !== 'string' || password.length < 8 || password.length > 128)
+      return { message: 'The password must have 8 to 128 characters.' };
+    return () => {
+      droplet.rootPassword = password;
+    };
   },
 };
 

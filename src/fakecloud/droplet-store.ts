@@ -13,6 +13,7 @@ export const ACTION_TYPES = [
   'resize',
   'snapshot',
   'restore',
+  'password_reset',
 ] as const;
 export type ActionType = (typeof ACTION_TYPES)[number];
 
@@ -26,6 +27,8 @@ export interface Droplet {
   readonly address: string;
   size: Size;
   status: 'new' | 'active' | 'off';
+  /** Set by password_reset; null: the one it was created with. */
+  rootPassword: string | null;
 }
 
 export interface Action {
@@ -92,6 +95,7 @@ export class DropletStore {
       createdMs: Date.now(),
       address: this.#freeAddress(),
       status: 'new',
+      rootPassword: null,
     };
     this.#droplets.set(droplet.id, droplet);
     this.#ledger.effect('droplet.created', droplet.id, request);

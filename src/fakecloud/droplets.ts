@@ -1,6 +1,6 @@
 /**
  * The DigitalOcean-shaped API under /v2: what a Product module talks to. Shapes, statuses and error ids are those of the real
- * one; beside it there are `console` and `metrics` on a droplet, which the real one offers elsewhere or not at all.
+ * one; beside it there are `console`, `metrics` and `usage` on a droplet, which the real one offers elsewhere or not at all.
  */
 import { Hono } from 'hono';
 import type { Context } from 'hono';
@@ -14,7 +14,7 @@ import { readNewDroplet } from './droplet-read.ts';
 import type { Droplet, DropletStore } from './droplet-store.ts';
 import type { CloudEnv } from './env.ts';
 import type { Replays } from './idempotency.ts';
-import { metricsOf } from './metrics.ts';
+import { metricsOf, usageOf } from './metrics.ts';
 import { sameSecret } from './secrets.ts';
 
 const NOT_FOUND = 'The resource you were accessing could not be found.';
@@ -136,6 +136,10 @@ function addOneDropletRoutes(app: Hono<CloudEnv>, parts: CloudParts): void {
         return cloudError(422, 'The console needs a Droplet that is switched on.');
       return c.json({ console_url: parts.consoles.open(droplet.id, parts.origin()) });
     }),
+  );
+  app.get(
+    '/droplets/:id/usage',
+    withDroplet((c, droplet) => c.json({ usage: usageOf(droplet, Date.now()) })),
   );
   app.get(
     '/droplets/:id/metrics',

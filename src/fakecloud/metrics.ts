@@ -33,6 +33,23 @@ export function metricsOf(droplet: Droplet, minutes: number, nowMs: number): Met
   };
 }
 
+export interface Used {
+  readonly used: number;
+  readonly limit: number;
+}
+
+/** What a droplet uses of its disk and of a month's traffic: more from hour to hour, and never all of it. */
+export function usageOf(droplet: Droplet, nowMs: number): Readonly<Record<'disk_gb' | 'bandwidth_gb', Used>> {
+  const { disk, transfer } = droplet.size;
+  const hours = (nowMs - droplet.createdMs) / 3_600_000;
+  const part = 1 - Math.exp(-hours / 240);
+  const limit = transfer * 1_000;
+  return {
+    disk_gb: { used: round(disk * (0.12 + 0.6 * part)), limit: disk },
+    bandwidth_gb: { used: round(limit * (0.02 + 0.7 * part)), limit },
+  };
+}
+
 /** Between -1 and 1. */
 function wave(seed: number, timeS: number): number {
   const slow = Math.sin(timeS / 2_700 + seed);

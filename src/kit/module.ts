@@ -384,6 +384,13 @@ export class KitModule implements AsyncDisposable {
     return this.#at.host.bulkhead.panel.modules.clientCall({ serviceId: uuid, tab, request, account });
   }
 
+  /** Presses a button of adminButtons() or clientButtons() of the service that is set, as its page does. */
+  async press(button: string, account: ModuleCaller = this.admin): Promise<{ ok: boolean; message: string }> {
+    const { uuid } = await this.service();
+    const { host, tenantId } = this.#at;
+    return host.bulkhead.panel.care.press({ tenantId, serviceId: uuid, account, button });
+  }
+
   /** A delivery from outside: apiWebhookPost or apiWebhookGet. A text goes as it is, other bodies as JSON. */
   async webhook(method: 'GET' | 'POST', body?: unknown, headers: Values = {}): Promise<ModuleResponse> {
     const { installationId, instanceId } = this.#at;

@@ -166,11 +166,13 @@ describe('the package', () => {
     expect(contents.name).toBe(NAME);
     expect(manifest.asks.filter((ask) => ask.optional).map((ask) => ask.id)).toEqual([
       'http.hosts:api.digitalocean.com',
+      'redirect.hosts:{settings.api_url}',
     ]);
     expect([...new Set(manifest.asks.map((ask) => ask.capability))]).toEqual([
       'db',
       'http',
       'secrets',
+      'redirect',
       'tasks',
     ]);
     for (const ask of manifest.asks) expect(wordsOf(ask, capabilities).text).not.toBe('');
@@ -598,5 +600,97 @@ describe('the admin', () => {
     expect(page.kind === 'html' ? page.html : '').not.toContain('<form');
     await expect(adminPage('images/1/toggle', 'POST', view)).rejects.toMatchObject({ code: 'NOT_GRANTED' });
     await expect(adminPage('servers', 'GET', view)).rejects.toMatchObject({ code: 'NOT_GRANTED' });
+  });
+});
+
+describe('beside the lifecycle', () => {
+  const as = (serviceId: string, account: 'admin' | 'client') => {
+    const at = installed();
+    return { tenantId: at.tenantId, serviceId, account: at[account] };
+  };
+
+  it('the connection is tested with the settings, and a wrong key is told', async () => {
+    const { bulkhead, tenantId, installationId, admin, cloud } = installed();
+    const test = { tenantId, installationId, account: admin };
+    expect(await bulkhead.panel.care.testConnection(test)).toMatchObject({ ok: true });
+    await cloud.control.addPreset('cloud-401');
+    const failed = await bulkhead.panel.care.testConnection(test);
+    expect(failed).toMatchObject({ ok: false, message: expect.stringContaining('401') });
+  });
+
+  it('a new root password reaches the server, and the row keeps it encrypted', async () => {
+    const { bulkhead, stored, cloud } = installed();
+    const { care } = bulkhead.panel;
+    const id = await active();
+    const made = await care.changePassword({ ...as(id, 'client'), password: null });
+    expect(made).toMatchObject({ ok: true, password: expect.stringMatching(/^.{20}$/) });
+    const shown = await call(id, 'general', 'POST', { action: 'reveal_password' });
+    expect(shown).toMatchObject({ body: { data: { root_password: made.password } } });
+    expect(JSON.stringify(await stored('vps_servers'))).not.toContain(made.password);
+    await cloud.control.addPreset('cloud-401');
+    expect(await care.changePassword({ ...as(id, 'admin'), password: 'Another one 7' })).toMatchObject({
+      ok: false,
+      password: null,
+    });
+  });
+
+  it('signing on opens the console at the provider', async () => {
+    const { bulkhead, cloud } = installed();
+    const { url } = await bulkhead.panel.care.signOn(as(await active(), 'client'));
+    expect(url).toMatch(new RegExp(`^${cloud.cloud}/console/con_`));
+    expect(await (await fetch(url)).text()).toContain('web.example.com');
+  });
+
+  it('usage comes from the provider, against what the product promises', async () => {
+    const { bulkhead } = installed();
+    const id = await active();
+    const { results } = await bulkhead.invoker.invoke({
+      installationId: installed().installationId,
+      serviceId: id,
+      purpose: 'request',
+      calls: [
+        { target: { on: 'module' }, method: 'getProductData', args: [PRODUCT] },
+        { target: { on: 'module' }, method: 'usageUpdate', args: [] },
+      ],
+    });
+    expect(results.at(-1)).toMatchObject({
+      value: { disk: { limit: 25, unit: 'GB' }, bandwidth: { limit: 1000, unit: 'GB' } },
+    });
+  });
+
+  it('a comparison is in sync at first, and misses a server that was destroyed behind its back', async () => {
+    const { bulkhead, cloud, stored } = installed();
+    const { care } = bulkhead.panel;
+    const id = await active();
+    await care.reconcile(as(id, 'admin'));
+    expect((await care.view(as(id, 'admin'))).report).toMatchObject({ status: 'in_sync' });
+    const row = (await stored('vps_servers')).find(({ service_uuid: uuid }) => uuid === id);
+    const address = `${cloud.cloud}/v2/droplets/${String(row?.['server_id'])}`;
+    const headers = { authorization: `Bearer ${cloud.cloudToken}`, 'content-type': 'application/json' };
+    const body = JSON.stringify({ type: 'power_off' });
+    expect((await fetch(`${address}/actions`, { method: 'POST', headers, body })).status).toBe(201);
+    await until('it is off', async () =>
+      (await (await fetch(address, { headers })).text()).includes('"off"'),
+    );
+    await care.reconcile(as(id, 'admin'));
+    expect((await care.view(as(id, 'admin'))).report).toMatchObject({
+      status: 'different',
+      differences: [{ field: 'status', local: 'active', remote: 'off', mended: false }],
+    });
+    expect((await fetch(address, { method: 'DELETE', headers })).status).toBe(204);
+    await care.reconcile(as(id, 'admin'));
+    expect((await care.view(as(id, 'admin'))).report).toMatchObject({ status: 'missing' });
+    await care.markNotFound(as(id, 'admin'));
+    expect(await service(id)).toMatchObject({ provision_status: 'not_found' });
+  });
+
+  it('staff and client restart the server by a button', async () => {
+    const { bulkhead, cloud } = installed();
+    const { care } = bulkhead.panel;
+    const id = await active();
+    const before = (await cloud.control.effects('action.started')).length;
+    for (const account of ['admin', 'client'] as const)
+      expect(await care.press({ ...as(id, account), button: 'reboot' })).toMatchObject({ ok: true });
+    expect(await cloud.control.effects('action.started')).toHaveLength(before + 2);
   });
 });

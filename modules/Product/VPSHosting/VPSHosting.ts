@@ -6,15 +6,20 @@
 import { json, Product } from 'bulkhead';
 import type {
   ActionAnswer,
+  ClientAction,
   Data,
   Field,
   IncomingRequest,
+  PasswordRequest,
   Permission,
+  ReconcileAnswer,
   Reply,
   Route,
   SaveAnswer,
+  ServiceButton,
   SidebarEntry,
   Tabs,
+  UsageAnswer,
 } from 'bulkhead';
 import type { Tables } from './models/tables.ts';
 import { ClientArea } from './services/ClientArea.ts';
@@ -24,6 +29,7 @@ import { PRODUCT_FIELDS, SERVICE_FIELDS } from './services/fields.ts';
 import { activeImages, DEFAULT_IMAGE, isImageActive, seedImages } from './services/images.ts';
 import { ProductRules, ServiceRules } from './services/rules.ts';
 import { createTables } from './services/schema.ts';
+import { ServerCare } from './services/ServerCare.ts';
 import { Servers } from './services/servers.ts';
 import { ServerSteps } from './services/steps.ts';
 import { count, list, text } from './services/values.ts';
@@ -64,6 +70,10 @@ export default class VPSHosting extends Product<Tables> {
 
   private get clientArea(): ClientArea {
     return new ClientArea(this, this.apiClient, this.servers);
+  }
+
+  private get care(): ServerCare {
+    return new ServerCare(this, this.apiClient, this.servers);
   }
 
   /** By this the provider's list shows which service a server belongs to. */
@@ -358,6 +368,49 @@ export default class VPSHosting extends Product<Tables> {
       this.logError(name, failed, reason(error));
       return { status: 'error', message: failed };
     }
+  }
+
+  // Beside the lifecycle: what staff and clients do with a server
+
+  async testConnection(): Promise<ActionAnswer> {
+    return this.care.testConnection();
+  }
+
+  async changePassword(request: PasswordRequest): Promise<ActionAnswer> {
+    return this.care.changePassword(request);
+  }
+
+  /** The provider's console, in a window of its own. */
+  async singleSignOn(): Promise<{ url: string } | { status: 'error'; message: string }> {
+    return this.care.singleSignOn();
+  }
+
+  async usageUpdate(): Promise<UsageAnswer | ActionAnswer> {
+    return this.care.usage(this.product_data['bandwidth_gb']);
+  }
+
+  async reconcile(): Promise<ReconcileAnswer | ActionAnswer> {
+    return this.care.reconcile(this.getServerSize());
+  }
+
+  override clientActions(): ClientAction[] {
+    return ['changePassword', 'singleSignOn'];
+  }
+
+  override adminButtons(): ServiceButton[] {
+    return [{ key: 'reboot', title: 'Restart', icon: 'fas fa-rotate', confirm: 'Restart the server now?' }];
+  }
+
+  override clientButtons(): ServiceButton[] {
+    return this.adminButtons();
+  }
+
+  async adminButton_reboot(): Promise<ActionAnswer> {
+    return this.care.reboot();
+  }
+
+  async clientButton_reboot(): Promise<ActionAnswer> {
+    return this.care.reboot();
   }
 
   // Client area

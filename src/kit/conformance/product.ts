@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { SaveResult } from '../../../sandbox/contract/kinds/module.ts';
 import type { ServiceAction } from '../../../sandbox/contract/kinds/product.ts';
 import { silentServer } from '../api.ts';
+import { checkCare } from './care.ts';
 import type { Case, Subject } from './case.ts';
 import { must, none } from './case.ts';
 
@@ -121,6 +122,21 @@ const life: Case = {
       await act(subject, 'termination');
       await expectStatus(subject, 'terminated');
     }
+  },
+};
+
+const OFFERS = ['testConnection', 'usageUpdate', 'reconcile', 'singleSignOn', 'changePassword'];
+
+const offers: Case = {
+  name: 'answers what it offers beside the lifecycle in the shapes of the contract',
+  applies: (subject) =>
+    hasSample(subject) && OFFERS.some((method) => subject.declaration.methods.includes(method)),
+  async run(subject) {
+    begin(subject);
+    await subject.module.order();
+    await subject.module.runTasks({ delayed: true });
+    await expectStatus(subject, 'completed');
+    await checkCare(subject);
   },
 };
 
@@ -252,4 +268,4 @@ const timeout: Case = {
   },
 };
 
-export const productCases: readonly Case[] = [badInput, settled, life, unreachable, timeout];
+export const productCases: readonly Case[] = [badInput, settled, life, offers, unreachable, timeout];

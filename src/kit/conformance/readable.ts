@@ -51,7 +51,7 @@ export function readFolder(folder: string): Pick<Folder, 'source' | 'views' | 'l
 const SIGNS: Partial<Record<string, RegExp>> = {
   http: /\.http\b|\bfetch\(/,
   secrets: /\bsecret\(|\.secrets\b/,
-  redirect: /\bredirect\(/,
+  redirect: /\bredirect\(|\bsingleSignOn\(/,
   tasks: /\.tasks\b|\.schedule\(/,
 };
 

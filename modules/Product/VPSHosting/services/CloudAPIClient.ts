@@ -5,14 +5,16 @@
  */
 import { CapabilityError, HttpError, v, type Http } from 'bulkhead';
 import {
+  AccountAnswer,
   ActionAnswer,
   ConsoleAnswer,
   DropletAnswer,
   DropletsAnswer,
   MetricsAnswer,
   SnapshotsAnswer,
+  UsageAnswer,
 } from './answers.ts';
-import type { Droplet, Metrics, Snapshot } from './answers.ts';
+import type { Droplet, Metrics, Snapshot, Usage } from './answers.ts';
 
 type HttpClient = ReturnType<Http['client']>;
 
@@ -36,7 +38,14 @@ export type NewServer = {
   readonly tags: readonly string[];
   readonly user_data: string;
 };
-export type PowerAction = 'power_on' | 'power_off' | 'shutdown' | 'reboot' | 'resize' | 'snapshot';
+export type PowerAction =
+  | 'power_on'
+  | 'power_off'
+  | 'shutdown'
+  | 'reboot'
+  | 'resize'
+  | 'snapshot'
+  | 'password_reset';
 
 const PAGE = 200;
 const NOT_FOUND = 404;
@@ -136,6 +145,21 @@ export class CloudAPIClient {
 
   async resizeServer(serverId: string, size: string): Promise<Result<{ readonly action_id: string }>> {
     return this.powerAction(serverId, 'resize', { size });
+  }
+
+  /** Whose key it is: an answer means that the address and the key are right. */
+  async getAccount(): Promise<Result<{ readonly email: string }>> {
+    return this.read(async () => {
+      const response = await this.client.get('/v2/account');
+      return { success: true, email: v.parse(AccountAnswer, response.data).account.email };
+    });
+  }
+
+  async getUsage(serverId: string): Promise<Result<{ readonly usage: Usage }>> {
+    return this.read(async () => {
+      const response = await this.client.get(path(serverId, '/usage'));
+      return { success: true, usage: v.parse(UsageAnswer, response.data).usage };
+    });
   }
 
   /** A server that is gone already counts as deleted. @throws CapabilityError when the answer was lost */

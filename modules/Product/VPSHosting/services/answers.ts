@@ -30,6 +30,13 @@ export const SnapshotsAnswer = v.object({ snapshots: v.array(Snapshot) });
 
 export const ConsoleAnswer = v.object({ console_url: v.pipe(v.string(), v.regex(/^https?:\/\//)) });
 
+export const AccountAnswer = v.object({ account: v.object({ email: v.string(), status: v.string() }) });
+
+const Used = v.object({ used: v.number(), limit: v.number() });
+const Usage = v.object({ disk_gb: Used, bandwidth_gb: Used });
+export type Usage = ReturnType<typeof v.parse<typeof Usage>>;
+export const UsageAnswer = v.object({ usage: Usage });
+
 /** Series of points [unix seconds, value], oldest first. */
 const Metrics = v.object({
   unit: v.record(v.string(), v.string()),

@@ -3,7 +3,7 @@ import type { Kysely } from 'bulkhead';
 import type { ServerStatus, Tables, VpsServer } from '../models/tables.ts';
 
 type NewRow = Pick<VpsServer, 'service_uuid' | 'server_id' | 'hostname' | 'root_password' | 'server_specs'>;
-type Change = Partial<Pick<VpsServer, 'ip_address' | 'status' | 'server_specs'>>;
+type Change = Partial<Pick<VpsServer, 'ip_address' | 'status' | 'server_specs' | 'root_password'>>;
 
 export class Servers {
   readonly #db: Kysely<Tables>;
