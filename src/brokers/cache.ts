@@ -41,6 +41,7 @@ export function createCacheBroker({ db }: { readonly db: Kysely<Tables> }): Brok
 
   return {
     async get(scope, { key }) {
+      scope.used('cache.mb');
       const row = await db
         .selectFrom('cache_entries')
         .select('value')
@@ -54,6 +55,7 @@ export function createCacheBroker({ db }: { readonly db: Kysely<Tables> }): Brok
     },
 
     async put(scope, { key, value, seconds, tags }, grant) {
+      scope.used('cache.mb');
       const text = JSON.stringify(value ?? null);
       const valueBytes = Buffer.byteLength(text);
       if (valueBytes > LIMITS.cacheValueBytes)

@@ -161,6 +161,7 @@ export function createTasksBroker({
     },
 
     schedule: async (scope, input, grant) => {
+      scope.used('tasks.per_minute');
       refuseMethod(scope, input.method);
       refuseData(input);
       refuseRate(scope, grant);

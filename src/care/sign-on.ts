@@ -4,7 +4,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { InvocationOutput } from '../../sandbox/contract/invocation.ts';
 import { SignOnResult, type Who } from '../../sandbox/contract/kinds/service-care.ts';
 import { valueOf } from '../catalog/answers.ts';
-import { mayLeaveTo } from '../catalog/leave.ts';
+import { mayLeaveBy } from '../catalog/leave.ts';
 import { onModule } from '../catalog/products.ts';
 import { requireRate, writeAction } from './actions.ts';
 import { ask } from './ask.ts';
@@ -40,11 +40,14 @@ function requireGranted(
   address: string,
   isClient: boolean,
 ): void {
-  if (
-    address.length <= CARE_LIMITS.addressCharacters &&
-    mayLeaveTo(installation, installation.settings, address, ['redirect'])
-  )
+  const grant =
+    address.length <= CARE_LIMITS.addressCharacters
+      ? mayLeaveBy(installation, installation.settings, address, ['redirect'])
+      : undefined;
+  if (grant !== undefined) {
+    deps.recorder.grantUse(installation.id, grant, 'used');
     return;
+  }
   deps.recorder.grantUse(installation.id, 'redirect', 'refused');
   const host = URL.parse(address)?.host ?? 'this address';
   throw new HostError(

@@ -218,7 +218,7 @@ async function consent(deps: CatalogDeps, installationId: string): Promise<Retur
   const before = version.id === installation.version.id ? undefined : installation.version.manifest.asks;
   return {
     ...consentOf(version.version, asks, installation.granted, uses),
-    lines: consentLines(asks, installation.granted, uses, before),
+    lines: consentLines(asks, installation.granted, uses, { before, ran: !isOff(installation) }),
   };
 }
 

@@ -17,24 +17,48 @@ interface Use {
   readonly lastUsedAt: Date | null;
 }
 
-/** @param before asks of the version that runs now, when `asks` belong to a waiting update */
+export interface LinesOptions {
+  /** Asks of the version that runs now, when `asks` belong to a waiting update. */
+  readonly before?: readonly Ask[] | undefined;
+  /** The module runs, so that what it did not use it could have used. */
+  readonly ran?: boolean;
+}
+
 export function consentLines(
   asks: readonly Ask[],
   grants: Grants,
   uses: ReadonlyMap<string, Use>,
-  before?: readonly Ask[],
+  { before, ran = false }: LinesOptions = {},
 ): ConsentLine[] {
   const missing = new Set(notGranted(asks, grants, capabilities).map((ask) => ask.id));
   return asks.map((ask) => {
-    const use = uses.get(ask.id);
-    return {
-      ...lineBase(ask),
-      granted: !missing.has(ask.id),
-      ...grantedParts(ask, grants),
-      added: before !== undefined && !isAskedBy(ask, before),
-      ...(use === undefined ? {} : { uses: use.uses, lastUsedAt: use.lastUsedAt }),
-    };
+    const granted = !missing.has(ask.id);
+    const parts = grantedParts(ask, grants);
+    const added = before !== undefined && !isAskedBy(ask, before);
+    const use = useOf(ask, parts.grantedItem, uses);
+    // Of what was never granted, or has only just been asked for, nothing can be said.
+    const says = use.uses > 0 || (ran && granted && !added && isMeasured(ask));
+    return { ...lineBase(ask), granted, ...parts, added, ...(says ? use : {}) };
   });
+}
+
+/** Capabilities without calls (compute) bound what runs anyway. */
+function isMeasured({ capability }: Ask): boolean {
+  return capability === 'redirect' || Object.keys(capabilities[capability as CapabilityName].ops).length > 0;
+}
+
+/** Of a line itself, or of what it was narrowed to; an amount is used by whatever of its capability is. */
+function useOf(ask: Ask, grantedItem: string | undefined, uses: ReadonlyMap<string, Use>): Use {
+  const name = `${ask.capability}.${ask.field}`;
+  const ids = new Set([ask.id, `${name}:${grantedItem ?? ask.item}`]);
+  const isOfLine = (item: string): boolean =>
+    ids.has(item) || (fieldOf(ask)?.sort === 'amount' && item.startsWith(`${ask.capability}.`));
+  const own = [...uses].filter(([item]) => isOfLine(item)).map(([, use]) => use);
+  const times = own.flatMap(({ lastUsedAt }) => (lastUsedAt === null ? [] : [lastUsedAt.getTime()]));
+  return {
+    uses: own.reduce((sum, { uses: count }) => sum + count, 0),
+    lastUsedAt: times.length === 0 ? null : new Date(Math.max(...times)),
+  };
 }
 
 function fieldOf(ask: Ask): GrantField | undefined {

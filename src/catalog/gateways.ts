@@ -15,7 +15,7 @@ import { BILLING_LIMITS } from '../billing/limits.ts';
 import type { Tables } from '../database/tables.ts';
 import type { Gateways, OfferedGateway } from '../web/deps.ts';
 import { responseOf } from './answers.ts';
-import { mayLeaveTo } from './leave.ts';
+import { mayLeaveBy } from './leave.ts';
 import type { Installations } from './installations.ts';
 import { settingsOf } from './instances.ts';
 import { InvocationFailed, type Invoker } from './invoke.ts';
@@ -134,7 +134,11 @@ async function checkRedirect(
     deps.installations.get(gateway.installation_id),
     deps.installations.instance(gateway.id),
   ]);
-  if (mayLeaveTo(installation, settingsOf(installation, instance), to, ['redirect'])) return;
+  const grant = mayLeaveBy(installation, settingsOf(installation, instance), to, ['redirect']);
+  if (grant !== undefined) {
+    deps.invoker.used(installation.id, grant);
+    return;
+  }
   const host = URL.parse(to)?.host;
   throw refusal(
     'redirect',

@@ -7,6 +7,7 @@ import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
 import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
+import { eventCovers } from '../../sandbox/contract/host-events.ts';
 import { grantsWithin } from '../../sandbox/contract/grant.ts';
 import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
@@ -76,6 +77,8 @@ export class InvocationFailed extends HostError {
 export interface Invoker {
   /** @throws InvocationFailed with the module's or the sandbox's error; HostError CONFLICT for an installation that is not active */
   invoke(options: InvokeOptions): Promise<Invoked>;
+  /** Notes that a grant was used by something that needs no call of the module: 'redirect.hosts:pay.example.com'. */
+  used(installationId: string, item: string): void;
   /** Drops an installation's isolate, so that the next call loads what is current. */
   unload(installation: Installation): void;
 }
@@ -103,6 +106,7 @@ const Json = v.record(v.string(), v.unknown());
 export function createInvoker(deps: InvokerDeps): Invoker {
   return {
     invoke: (options) => invoke(deps, options),
+    used: (installationId, item) => deps.recorder.grantUse(installationId, item, 'used'),
     unload: (installation) => deps.sandbox.unload(installation.tenant.id, isolateKey(installation)),
   };
 }
@@ -176,6 +180,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
   if (outcome.killed && error !== undefined)
     await deps.breaker.killed({ installation, method: opened.scope.method, code: error.code });
   if (error !== undefined) throw new InvocationFailed(error, outcome.usage);
+  noteHeard(deps.recorder, installation, options.calls);
   const results = outcome.envelope.ok ? outcome.envelope.value.results : [];
   return { results, usage: outcome.usage, deferred: opened.deferred };
 }
@@ -189,6 +194,15 @@ async function call(deps: InvokerDeps, opened: OpenScope, path: string, input: u
       refused(deps.recorder, opened, path, error.message);
     throw error;
   }
+}
+
+/** A handler that ran is a use of the grant by which it hears its event. */
+function noteHeard(recorder: Recorder, installation: Installation, calls: readonly ModuleCall[]): void {
+  const heard = calls.find(({ target }) => target.on === 'hook')?.method;
+  if (heard === undefined) return;
+  for (const { capability, field, item, id } of installation.version.manifest.asks)
+    if (capability === 'events' && field === 'listen' && eventCovers(item, heard))
+      recorder.grantUse(installation.id, id, 'used');
 }
 
 /** A refusal is for the admin to see: something wanted more than it was allowed. */

@@ -18,15 +18,21 @@ function targetOf(address: string): Target | undefined {
   }
 }
 
-/** @param by the capabilities whose hosts count */
-export function mayLeaveTo(
+/**
+ * The grant that lets it, as `redirect.hosts:pay.example.com`; undefined if none does.
+ * @param by the capabilities whose hosts count
+ */
+export function mayLeaveBy(
   installation: Installation,
   settings: Readonly<Record<string, unknown>>,
   address: string,
   by: readonly ('redirect' | 'http')[],
-): boolean {
+): string | undefined {
   const target = targetOf(address);
-  if (target === undefined) return false;
-  const patterns = by.flatMap((name) => hostsOf(installation, name));
-  return matchingPattern(target, patterns, settings) !== undefined;
+  if (target === undefined) return undefined;
+  for (const name of by) {
+    const pattern = matchingPattern(target, hostsOf(installation, name), settings);
+    if (pattern !== undefined) return `${name}.hosts:${pattern}`;
+  }
+  return undefined;
 }

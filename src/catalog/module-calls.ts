@@ -15,7 +15,7 @@ import { responseOf } from './answers.ts';
 import type { Installation, Installations } from './installations.ts';
 import { settingsOf } from './instances.ts';
 import { InvocationFailed, type Invoked, type InvokeOptions, type Invoker } from './invoke.ts';
-import { mayLeaveTo } from './leave.ts';
+import { mayLeaveBy } from './leave.ts';
 import { onModule } from './products.ts';
 import type { Versions } from './versions.ts';
 import { webhook } from './webhooks.ts';
@@ -47,7 +47,10 @@ export function createModuleCalls(deps: ModuleCallsDeps): ModuleCalls {
     mayLeaveTo: async ({ installationId, instanceId }, url) => {
       const installation = await deps.installations.get(installationId);
       const instance = instanceId === undefined ? null : await deps.installations.instance(instanceId);
-      return mayLeaveTo(installation, settingsOf(installation, instance), url, ['redirect', 'http']);
+      const settings = settingsOf(installation, instance);
+      const grant = mayLeaveBy(installation, settings, url, ['redirect', 'http']);
+      if (grant !== undefined) deps.invoker.used(installationId, grant);
+      return grant !== undefined;
     },
     asset: (versionId, path) => asset(deps, versionId, path),
     webhook: (input) => webhook(deps, input),

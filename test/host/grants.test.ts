@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { useTestHost } from '../support/host.ts';
+import { newInvoice } from '../support/invoices.ts';
 
 const ASKS = {
   db: { tables: 3, storage_mb: 10 },
@@ -163,6 +164,74 @@ describe('a grant', () => {
     const line = (await a.consent('Asker')).lines.find(({ id }) => id === 'db.storage_mb');
     expect(line).toMatchObject({ granted: true, uses: expect.any(Number), lastUsedAt: expect.any(Date) });
     expect(line?.uses).toBeGreaterThan(0);
+  });
+
+  it('that is never used is told apart from what is, once the module runs', async () => {
+    const { a } = host();
+    await host().publish({
+      name: 'Frugal',
+      type: 'Payment',
+      manifest: {
+        permissions: {
+          db: { tables: 1, storage_mb: 5 },
+          cache: { mb: 1 },
+          http: {
+            hosts: ['api.example.com'],
+            methods: ['GET', { value: 'POST', optional: true }],
+            per_minute: 5,
+          },
+          redirect: { hosts: ['*.example.com'] },
+          events: { listen: ['InvoicePaid', 'InvoiceCreated'] },
+          compute: { memory_mb: 32 },
+        },
+        events: { listens: ['InvoicePaid', 'InvoiceCreated'] },
+      },
+      prelude: `import { redirect } from 'bulkhead';`,
+      members: `
+        getClientAreaHtml() { return redirect('https://pay.example.com/x'); }
+        keep() { return this.cache.remember('k', 60, () => 1); }`,
+      files: { 'hooks.ts': `import { on } from 'bulkhead'; on('InvoicePaid', () => undefined);` },
+    });
+    const uses = async () =>
+      Object.fromEntries((await a.consent('Frugal')).lines.map(({ id, uses: count }) => [id, count]));
+    await a.install('Frugal');
+    expect(Object.values(await uses()).every((count) => count === undefined)).toBe(true);
+    await a.grant('Frugal', {
+      without: ['http.methods:POST'],
+      items: { 'redirect.hosts:*.example.com': 'pay.example.com' },
+    });
+    await a.enable('Frugal');
+    const instanceId = await a.newInstance('Frugal', 'One');
+    await a.call('Frugal', 'keep');
+    await a.panel.gateways.pay({
+      tenantId: a.id,
+      invoiceId: await newInvoice(a, 500),
+      instanceId,
+      account: { id: a.clientId, kind: 'client', permissions: [] },
+      returnUrl: 'http://127.0.0.1:4300/r',
+      cancelUrl: 'http://127.0.0.1:4300/c',
+    });
+    await a.bulkhead.invoker.invoke({
+      installationId: await a.installationId('Frugal'),
+      purpose: 'job',
+      calls: [{ target: { on: 'hook', number: 0 }, method: 'InvoicePaid', args: [{ name: 'InvoicePaid' }] }],
+    });
+    await a.bulkhead.recorder.flush();
+    expect(await uses()).toMatchObject({
+      'db.tables': 0,
+      'db.storage_mb': 0,
+      'cache.mb': 2,
+      'http.hosts:api.example.com': 0,
+      'http.methods:GET': 0,
+      // Not granted: there is nothing to take back.
+      'http.methods:POST': undefined,
+      'http.per_minute': 0,
+      'redirect.hosts:*.example.com': 1,
+      'events.listen:InvoicePaid': 1,
+      'events.listen:InvoiceCreated': 0,
+      // A bound of what runs anyway.
+      'compute.memory_mb': undefined,
+    });
   });
 
   it('that is taken back is refused at the next call', async () => {

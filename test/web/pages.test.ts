@@ -25,6 +25,13 @@ function lastCall(name: string): unknown {
 describe('the consent page', () => {
   const path = () => `${ADMIN}/installations/${panel().seeded.installationId}/permissions`;
 
+  test('says what was never used, and suggests taking it back', async () => {
+    const html = await (await (await admin()).get(path())).text();
+    expect(html).toContain('1 granted line was never used. You may take it back.');
+    expect(html).toMatch(/tables of its own[\s\S]*?Never used so far/);
+    expect(html).toMatch(/Used 1,?204 times, last/);
+  });
+
   test('grants what is switched on, narrowed where it was narrowed, and nothing else', async () => {
     const response = await (
       await admin()
