@@ -212,6 +212,7 @@ async function serviceAction(
       `This module has no ${input.action}Job(): its services cannot be ${WORDS[input.action]}.`,
     );
   }
+  if (input.accountId !== null) await beginAnew(deps.db, row.id);
   if (input.action === 'renew') return renew(deps, row.id, row.installation_id);
   if (input.action === 'change_package') {
     const target = await readTarget(deps, row.installation_id, input.productId);
@@ -220,6 +221,15 @@ async function serviceAction(
   }
   await runAction(deps, row.id, row.installation_id, input.action);
   return { message: `The service is being ${WORDS[input.action]}.` };
+}
+
+/** A person has taken a service up: what the host gave up with it, it may try again. */
+async function beginAnew(db: BillingDeps['db'], serviceId: string): Promise<void> {
+  await db
+    .updateTable('services')
+    .set({ host_tries: 0, host_gave_up_at: null })
+    .where('id', '=', serviceId)
+    .execute();
 }
 
 /** Tells the module of the oldest paid period that it was not told of. @throws CONFLICT if there is none, and as runAction() */

@@ -2,7 +2,7 @@
 import { type Loop, startLoop } from '../jobs/loop.ts';
 import type { Db } from '../jobs/task.ts';
 import { type JobLog, reasonOf } from '../jobs/log.ts';
-import { createDuties, type Act } from './duties.ts';
+import { createDuties, type Act, type Duties } from './duties.ts';
 import { BILLING_LIMITS } from './limits.ts';
 import { billPeriods, markOverdue } from './recurring.ts';
 
@@ -40,7 +40,13 @@ export function createBillingRounds({ db, act, log }: RoundsDeps): BillingRounds
         startLoop('billing', BILLING_LIMITS.billEveryMs, async () => round(new Date()), log),
         startLoop('billing of what was just paid', BILLING_LIMITS.actEveryMs, prompt, log),
       ];
-      return { stop: async () => void (await Promise.all(loops.map(async (loop) => loop.stop()))) };
+      return { stop: async () => stopAll(loops, duties) };
     },
   };
+}
+
+/** A module that is being asked is waited for: its answer is still to be written down. */
+async function stopAll(loops: readonly Loop[], duties: Duties): Promise<void> {
+  await Promise.all(loops.map(async (loop) => loop.stop()));
+  await duties.idle();
 }

@@ -81,6 +81,8 @@ async function derive(
       status: derived.status,
       // What billing wanted of it is done, or no duty any more.
       host_acts_at: null,
+      host_tries: 0,
+      host_gave_up_at: null,
       ...(derived.status === 'active' ? { overdue_since: null } : {}),
       ...(stamped ? {} : { [derived.stamp]: now }),
     })

@@ -553,6 +553,9 @@ export interface ServicesTable {
   cancel_at: Nullable<Date>;
   overdue_since: Nullable<Date>;
   host_acts_at: Nullable<Date>;
+  host_action: Nullable<string>;
+  host_tries: Defaulted<number>;
+  host_gave_up_at: Nullable<Date>;
 }
 
 export interface SessionsTable {

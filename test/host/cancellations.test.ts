@@ -1,6 +1,7 @@
 /** Ending a service with its time: who may, what is told of it, until when it can be taken back; and an order whose process died. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { keepService } from '../../src/billing/cancellation.ts';
+import { BILLING_LIMITS } from '../../src/billing/limits.ts';
 import { useTestHost } from '../support/host.ts';
 import { refusal, type Values } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
@@ -158,5 +159,74 @@ describe('an order whose process died before its module was asked', () => {
     const { a } = host();
     const serviceId = await active();
     expect(await a.service(serviceId)).toMatchObject({ host_acts_at: null });
+  });
+});
+
+describe('what the host tries with a service', () => {
+  it('is tried later each time, is left to a person in the end, and begins anew when one takes it up', async () => {
+    const { a, bulkhead } = host();
+    const serviceId = await active({ stays: true });
+    await cancel(serviceId);
+    const set = (row: { host_tries?: number; host_acts_at: Date }) =>
+      a.panel.db.updateTable('services').set(row).where('id', '=', serviceId).execute();
+    const waitMinutes = async (): Promise<number> => {
+      const { host_acts_at: next } = await a.service(serviceId);
+      return Math.round(((next?.getTime() ?? 0) - Date.now()) / 60_000);
+    };
+    const round = async () => {
+      await bulkhead.billing.round(later(32));
+      await until('no task of it to be open', async () =>
+        (await a.tasks(serviceId)).every((task) => task.finished_at !== null),
+      );
+    };
+    for (const minutes of [10, 20, 40]) {
+      await round();
+      expect(await waitMinutes()).toBe(minutes);
+      await set({ host_acts_at: later(-1) });
+    }
+    await set({ host_acts_at: later(-1), host_tries: BILLING_LIMITS.actionTries });
+    const before = (await a.tasks(serviceId)).length;
+    await round();
+    await round();
+    expect(await a.tasks(serviceId)).toHaveLength(before);
+    expect(await a.service(serviceId)).toMatchObject({
+      host_action: 'termination',
+      host_gave_up_at: expect.any(Date),
+    });
+    await a.action(serviceId, 'termination');
+    await a.ended(serviceId, 'terminationJob');
+    expect(await a.service(serviceId)).toMatchObject({ host_gave_up_at: null, host_tries: 0 });
+  });
+
+  it('is done once for each of a tenant’s many, more than a round does, and for another tenant’s one', async () => {
+    const { a, b, bulkhead } = host();
+    await b.installed(NAME);
+    const left = async (of: typeof a, count: number): Promise<string[]> => {
+      const product_id = await of.product(NAME, `Slices ${++products}`);
+      const row = {
+        tenant_id: of.id,
+        client_id: of.clientId,
+        installation_id: await of.installationId(NAME),
+        product_id,
+        name: 'Left',
+        currency: 'USD',
+        period: 'monthly',
+        setup_minor: 0,
+        amount_minor: 0,
+        host_acts_at: later(-1),
+      };
+      const rows = await of.panel.db
+        .insertInto('services')
+        .values(Array.from({ length: count }, () => row))
+        .returning('id')
+        .execute();
+      return rows.map(({ id }) => id);
+    };
+    const many = await left(a, BILLING_LIMITS.dutiesOfTenant + 5);
+    const [few = ''] = await left(b, 1);
+    await bulkhead.billing.prompt();
+    await until('the other tenant’s', async () => (await b.service(few)).status === 'active');
+    for (const id of many) await a.reached(id, 'completed', 'active');
+    expect(await a.tasks(many[0] ?? '')).toHaveLength(1);
   });
 });
