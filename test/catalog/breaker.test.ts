@@ -38,6 +38,19 @@ async function pausedReason(tenant: Tenant, name: string): Promise<string | null
   return (await tenant.installation(name)).paused_reason;
 }
 
+/** What an installation used, all minutes together. */
+async function usage(tenant: Tenant, name: string) {
+  return tenant.panel.db
+    .selectFrom('usage_minutes')
+    .select((e) => [
+      e.fn.sum<string>('killed').$castTo<number>().as('killed'),
+      e.fn.sum<string>('errors').$castTo<number>().as('errors'),
+    ])
+    .where('installation_id', '=', await tenant.installationId(name))
+    .execute()
+    .then((rows) => rows.map(({ killed, errors }) => ({ killed: Number(killed), errors: Number(errors) })));
+}
+
 beforeAll(async () => {
   for (const name of ['Looper', 'Beside', 'Spread', 'Old', 'Patient', 'Mended'])
     await host().publish(source(name));
@@ -55,6 +68,11 @@ describe('a version that is killed too often', () => {
     await kill(a, 'Looper', LIMITS.breakerKills - 1);
     expect(await a.call('Looper', 'hello')).toBe('hello');
     await kill(a, 'Looper', 1);
+    const used = await until('the kills to be written down', async () => {
+      const [row] = await usage(a, 'Looper');
+      return row?.killed === LIMITS.breakerKills && row;
+    });
+    expect(used).toMatchObject({ killed: LIMITS.breakerKills, errors: LIMITS.breakerKills });
     const reason = `Version 1.0.0 had to be stopped ${LIMITS.breakerKills} times within 10 minutes, at last in loop() with CPU_LIMIT.`;
     expect(await pausedReason(a, 'Looper')).toBe(reason);
     await expect(a.call('Looper', 'hello')).rejects.toMatchObject({

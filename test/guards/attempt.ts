@@ -41,7 +41,7 @@ export interface Seen {
 
 const literally = (text: string): string => text.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 
-export class Copy implements Disposable {
+export class Copy implements AsyncDisposable {
   readonly #folder = realpathSync(mkdtempSync(join(tmpdir(), 'bulkhead-guards-')));
 
   #running: ChildProcess | undefined;
@@ -51,8 +51,13 @@ export class Copy implements Disposable {
     symlinkSync(join(ROOT, 'node_modules'), join(this.#folder, 'node_modules'));
   }
 
-  [Symbol.dispose](): void {
-    this.#running?.kill();
+  async [Symbol.asyncDispose](): Promise<void> {
+    const running = this.#running;
+    if (running !== undefined) {
+      const ended = once(running, 'exit');
+      running.kill();
+      await ended;
+    }
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

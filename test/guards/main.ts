@@ -53,13 +53,10 @@ function of(guard: Guard): string {
 
 /** Guards are taken by whichever copy is free. */
 async function tryAll(guards: readonly Guard[], results: Map<string, string | null>): Promise<void> {
-  using undo = new DisposableStack();
+  await using undo = new AsyncDisposableStack();
   const copies = Array.from({ length: Math.min(WORKERS, guards.length) }, () => undo.use(new Copy()));
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      undo.dispose();
-      process.exit(130);
-    });
+    process.once(signal, () => void undo.disposeAsync().then(() => process.exit(130)));
   const [first] = copies;
   if (first === undefined) return;
   // Apart: with a file that is run whole, all others would be too.

@@ -432,4 +432,13 @@ export const sandboxGuards: readonly Guard[] = [
     test: 'test/escape/sandbox-errors.test.ts',
     only: 'holds frames of the module only',
   },
+  {
+    name: 'a kill is counted in the use of a module',
+    threats: ['limit-visible'],
+    file: 'src/catalog/invoke.ts',
+    text: 'killed: outcome.killed ? 1 : 0,',
+    instead: 'killed: 0,',
+    test: 'test/catalog/breaker.test.ts',
+    only: 'is paused with the reason',
+  },
 ];

@@ -372,4 +372,13 @@ export const webGuards: readonly Guard[] = [
     test: 'test/cli/log.test.ts',
     only: '',
   },
+  {
+    name: 'a form waits for a module’s choices so long and no longer',
+    threats: ['limit-fair'],
+    file: 'src/catalog/field-options.ts',
+    text: 'field.options_from, endAt - performance.now());',
+    instead: 'field.options_from, LIMITS.requestWallMs + 0 * endAt);',
+    test: 'test/host/field-options.test.ts',
+    only: 'choices loaded',
+  },
 ];
