@@ -43,8 +43,8 @@ async function usage(tenant: Tenant, name: string) {
   return tenant.panel.db
     .selectFrom('usage_minutes')
     .select((e) => [
-      e.fn.sum<string>('killed').$castTo<number>().as('killed'),
-      e.fn.sum<string>('errors').$castTo<number>().as('errors'),
+      e.fn.sum<string>('killed').$castTo<string>().as('killed'),
+      e.fn.sum<string>('errors').$castTo<string>().as('errors'),
     ])
     .where('installation_id', '=', await tenant.installationId(name))
     .execute()
