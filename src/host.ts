@@ -41,7 +41,7 @@ import { createMailJournal } from './brokers/smtp/journal.ts';
 import { createStepJournal, createStepsBroker } from './brokers/steps.ts';
 import { createTasksBroker } from './brokers/tasks.ts';
 import { createCare } from './care/cases.ts';
-import { startCare } from './care/rounds.ts';
+import { careRound, startCare } from './care/rounds.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createBreaker } from './catalog/breaker.ts';
 import { createGateways } from './catalog/gateways.ts';
@@ -123,6 +123,8 @@ export interface Bulkhead {
   readonly recorder: Recorder;
   /** What billing does by the clock; workers do it by themselves. */
   readonly billing: BillingRounds;
+  /** Asks the modules of services in use what they are asked by the clock: usage, comparisons. Workers do it by themselves. @returns how many */
+  careRound(): Promise<number>;
   /** For parts of the embedding server that listen to events; before the first worker is started. */
   readonly subscribers: Subscribers;
   /** Publishes a package into this host's own store. */
@@ -300,6 +302,7 @@ async function compose(
     sandbox,
     recorder,
     billing,
+    careRound: () => careRound({ db, installations, invoker, recorder }, log),
     subscribers,
     publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
     async startWorker(how = {}) {

@@ -1,11 +1,8 @@
 /** What a Product offers beside the lifecycle: buttons, passwords, signing on, usage, comparisons, tests. Each with who may not. */
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { careRound } from '../../src/care/rounds.ts';
 import { CARE_LIMITS } from '../../src/care/limits.ts';
 import type { CareCaller } from '../../src/care/care.ts';
-import { createInstallations } from '../../src/catalog/installations.ts';
-import { createVersions } from '../../src/catalog/versions.ts';
 import { PASSWORD, useTestHost } from '../support/host.ts';
 import { refusal, type Tenant, type Values } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
@@ -119,15 +116,7 @@ async function rounds(serviceId: string): Promise<void> {
 }
 
 async function round(): Promise<number> {
-  const { bulkhead, ground } = host();
-  const { db } = bulkhead.panel;
-  const installations = await createInstallations(db, ground.host.endpoint, createVersions(db));
-  try {
-    const { invoker, recorder } = bulkhead;
-    return await careRound({ db, installations, invoker, recorder }, () => undefined);
-  } finally {
-    await installations.close();
-  }
+  return host().bulkhead.careRound();
 }
 
 describe('a button', () => {

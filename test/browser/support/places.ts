@@ -36,6 +36,7 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'admin-dashboard', path: admin },
       { name: 'admin-services', path: `${admin}/services` },
       { name: 'admin-service', path: `${admin}/services/${story.serviceId}` },
+      { name: 'admin-service-password', path: `${admin}/services/${story.serviceId}/password` },
       { name: 'admin-service-new', path: `${admin}/services/new?product=${story.productId}` },
       { name: 'admin-clients', path: `${admin}/clients` },
       { name: 'admin-client', path: `${admin}/clients/${tenant.clientId}` },

@@ -60,6 +60,12 @@ export async function tellStory(demo: Demo, tenant: Tenant): Promise<Story> {
   await tenant.reached(serviceId, 'suspended', 'suspended');
   await tenant.action(serviceId, 'unsuspend');
   await tenant.reached(serviceId, 'completed', 'active');
+  await bulkhead.panel.care.reconcile({
+    tenantId: tenant.id,
+    serviceId,
+    account: { id: tenant.adminId, kind: 'admin', permissions: ['*'] },
+  });
+  while ((await bulkhead.careRound()) > 0);
   const second = await tenant.order(medium, { hostname: 'two.example.com', image_id: 'ubuntu-20.04' });
   await tenant.reached(second, 'completed', 'active');
   await tenant.action(second, 'suspend');
