@@ -82,6 +82,8 @@ import { subscribeNotifications } from './notifications/subscribe.ts';
 import { openKeyring } from './secrets/master-key.ts';
 import { createRotation } from './secrets/rotation.ts';
 import { Vault } from './secrets/vault.ts';
+import { createStoreCases } from './stores/cases.ts';
+import { createStoreClient, type StoreClientDeps } from './stores/client.ts';
 import { openHostMail } from './mail/host-mail.ts';
 import { createApp } from './web/app.ts';
 import type { WebDeps } from './web/deps.ts';
@@ -109,6 +111,8 @@ export interface BulkheadOptions {
   readonly kinds?: readonly Kind[];
   /** For tests: name → addresses. */
   readonly resolve?: Parameters<typeof createHttpBroker>[0]['resolve'];
+  /** For tests: narrower bounds towards stores. */
+  readonly storeLimits?: StoreClientDeps['limits'];
   /** For the fault harness: awaited at each checkpoint of a flow. */
   readonly checkpoint?: (name: string) => Promise<void>;
 }
@@ -516,6 +520,12 @@ function createPanel(parts: PanelParts): WebDeps {
     },
     modules: createModuleCalls({ db, installations, versions, invoker }),
     packages: createPackages({ db, sandbox, runnerIds, installations }),
+    stores: createStoreCases({
+      db,
+      client: createStoreClient({ resolve: options.resolve, limits: options.storeLimits ?? {} }),
+      publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
+    }),
+    openStore: (options.env ?? process.env)['BULKHEAD_STORE'] === 'open',
     tenants: createTenantCases({ db, auth, installations }),
     runners: async () => sandbox.stats().map((runner) => ({ ...runner, id: String(runner.pid) })),
     reportError: (error, context) => log('error', `${context.id} ${context.method} ${context.path}`, error),

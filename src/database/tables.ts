@@ -302,6 +302,7 @@ export interface ModuleVersionsTable {
   status: Defaulted<'in_review' | 'published' | 'revoked'>;
   status_reason: Nullable<string>;
   published_at: Defaulted<Date>;
+  store_id: Nullable<string>;
 }
 
 export interface ModulesTable {
@@ -596,6 +597,15 @@ export interface StepsTable {
   finished_at: Nullable<Date>;
 }
 
+export interface StoresTable {
+  id: Defaulted<string>;
+  name: string;
+  url: string;
+  policy: Defaulted<'review' | 'publish'>;
+  added_at: Defaulted<Date>;
+  added_by: Nullable<string>;
+}
+
 export interface TaskAttemptsTable {
   id: Computed<number>;
   task_id: string;
@@ -718,6 +728,7 @@ export interface Tables {
   settings: SettingsTable;
   step_requests: StepRequestsTable;
   steps: StepsTable;
+  stores: StoresTable;
   task_attempts: TaskAttemptsTable;
   tasks: TasksTable;
   tenants: TenantsTable;

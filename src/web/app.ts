@@ -23,6 +23,7 @@ import { WEB_LIMITS } from './limits.ts';
 import { moduleAssets } from './module/assets.ts';
 import { moduleFrames } from './module/frames.ts';
 import { webhooks } from './module/webhooks.ts';
+import { storeApi } from './store/api.ts';
 import { packageUpload, UPLOAD_PATH } from './store/upload.ts';
 import { operatorArea } from './operator/area.ts';
 import type { Panel } from './panel.ts';
@@ -65,6 +66,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
   moduleAssets(app, panel);
   webhooks(app, panel);
   packageUpload(app, panel);
+  storeApi(app, panel);
 
   // From here on cookies count.
   app.use(sameOriginOnly);

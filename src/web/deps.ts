@@ -48,6 +48,10 @@ export interface WebDeps {
   readonly jobs: Jobs;
   readonly modules: ModuleCalls;
   readonly packages: Packages;
+  /** Stores elsewhere, whose modules may be brought here. */
+  readonly stores: StoreCases;
+  /** Whether this host's own store answers strangers. */
+  readonly openStore?: boolean;
   readonly tenants: TenantCases;
   /** The runner processes of this host at this moment. */
   runners(): Promise<readonly RunnerView[]>;
@@ -524,6 +528,98 @@ export interface Packages {
   }): Promise<void>;
   /** Reads a package file: signature, contents, manifest, declaration. The version waits in review. @throws BAD_INPUT */
   upload(input: { bytes: Uint8Array; accountId: string | null }): Promise<{ versionId: string }>;
+}
+
+/** Stores elsewhere. Whatever asks one @throws HostError HTTP_FAILED, NOT_FOUND, LIMIT with what a person can do about it. */
+export interface StoreCases {
+  rows(): Promise<readonly StoreRow[]>;
+  /** @throws NOT_FOUND */
+  row(storeId: string): Promise<StoreRow>;
+  add(input: {
+    name: string;
+    url: string;
+    policy: StoreRow['policy'];
+    accountId: string;
+  }): Promise<FormResult<{ storeId: string }>>;
+  setPolicy(input: { storeId: string; policy: StoreRow['policy'] }): Promise<void>;
+  /** What was brought from it stays. */
+  remove(storeId: string): Promise<void>;
+  /** Of one store or of all; one that does not answer is named in `away`, never a throw. */
+  offers(storeId?: string): Promise<{
+    readonly offers: readonly RemoteOffer[];
+    readonly away: readonly { readonly name: string; readonly reason: string }[];
+  }>;
+  module(input: { storeId: string; name: RemoteName }): Promise<RemotePage>;
+  /** Pins the publisher's key, as the operator compared it. @throws CONFLICT if it is another by now */
+  trust(input: { storeId: string; name: RemoteName; fingerprint: string }): Promise<void>;
+  /** Brings a version here, where it waits in review or is published as the store's policy says. @throws CONFLICT, BAD_INPUT */
+  bring(input: { storeId: string; name: RemoteName; version: string }): Promise<{
+    moduleId: string;
+    versionId: string;
+    status: 'in_review' | 'published' | 'revoked';
+  }>;
+}
+
+export interface StoreRow {
+  readonly id: string;
+  readonly name: string;
+  readonly url: string;
+  readonly policy: 'review' | 'publish';
+  readonly addedAt: Date;
+}
+
+export interface RemoteName {
+  readonly publisher: string;
+  readonly type: string;
+  readonly name: string;
+}
+
+/** Of a publisher's key here: pinned, never seen, another one is pinned, or taken back. */
+export type Trust = 'trusted' | 'unknown' | 'other-key' | 'revoked';
+
+export interface RemoteOffer extends RemoteName {
+  readonly storeId: string;
+  readonly storeName: string;
+  readonly title: string;
+  readonly description: string;
+  readonly icon: string;
+  readonly version: string;
+  readonly publicKey: string;
+  readonly fingerprint: string;
+  readonly trust: Trust;
+  /** The same publisher/Type/Name here, with its newest version. */
+  readonly localModuleId: string | null;
+  readonly localVersion: string | null;
+  readonly isNewer: boolean;
+}
+
+export interface RemotePage extends RemoteName {
+  readonly store: StoreRow;
+  readonly title: string;
+  readonly description: string;
+  readonly icon: string;
+  readonly author: string;
+  readonly website: string;
+  readonly version: string;
+  readonly fingerprint: string;
+  readonly knownFingerprint: string | null;
+  readonly trust: Trust;
+  readonly localModuleId: string | null;
+  readonly lines: readonly {
+    readonly text: string;
+    readonly risk: Risk;
+    readonly reason: string;
+    readonly optional: boolean;
+  }[];
+  readonly versions: readonly {
+    readonly version: string;
+    readonly sizeBytes: number;
+    readonly publishedAt: Date;
+    readonly yanked: boolean;
+    readonly reason: string | null;
+    /** This very package's status here; null: not brought. */
+    readonly here: 'in_review' | 'published' | 'revoked' | null;
+  }[];
 }
 
 export interface TenantCases {

@@ -176,6 +176,7 @@ export function operatorMenu(t: Translate, base: string, path: string): MenuEntr
   return [
     entry('menu.tenants', '/tenants', 'fas fa-building'),
     entry('menu.packages', '/packages', 'fas fa-box'),
+    entry('menu.stores', '/stores', 'fas fa-store'),
     entry('menu.runners', '/runners', 'fas fa-microchip'),
     entry('menu.profile', '/profile', 'fas fa-user'),
   ];

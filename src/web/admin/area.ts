@@ -26,6 +26,7 @@ import { testConnectionPages } from '../care/test-connection.ts';
 import { servicePages } from './service.ts';
 import { servicesPage } from './services.ts';
 import { settingsPages } from './settings.ts';
+import { remotePages } from '../store/remote.ts';
 import { storePages } from '../store/store.ts';
 import { taskPages } from './task.ts';
 import { tasksPage } from './tasks.ts';
@@ -60,6 +61,7 @@ export function adminArea(panel: Panel): Hono<TenantEnv> {
     instancePages,
     moduleHostPages,
     moduleWebPages,
+    remotePages,
     storePages,
     notificationPages,
     tasksPage,

@@ -9,6 +9,7 @@ import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import type { RootEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
 import { WEB_LIMITS } from '../limits.ts';
+import { minuteLimit } from '../minute-limit.ts';
 import type { Panel } from '../panel.ts';
 import { moduleRequest } from './request.ts';
 
@@ -19,24 +20,6 @@ const TYPES = {
   text: 'text/plain; charset=utf-8',
   bytes: 'application/octet-stream',
 } as const;
-const MINUTE_MS = 60_000;
-
-/** Counts in windows of a minute; knows a bounded number of keys. */
-function minuteLimit(perMinute: number): (key: string, nowMs: number) => boolean {
-  let window = 0;
-  let counts = new Map<string, number>();
-  return (key, nowMs) => {
-    const present = Math.floor(nowMs / MINUTE_MS);
-    if (present !== window || counts.size > WEB_LIMITS.hookEntries) {
-      window = present;
-      counts = new Map();
-    }
-    const count = (counts.get(key) ?? 0) + 1;
-    counts.set(key, count);
-    return count <= perMinute;
-  };
-}
-
 export function webhooks(app: Hono<RootEnv>, panel: Panel): void {
   const allowed = minuteLimit(WEB_LIMITS.hooksPerMinute);
   app.on(['GET', 'POST'], '/hooks/:id', async (c) => {

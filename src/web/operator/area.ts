@@ -7,6 +7,7 @@ import { requireOperator } from '../session.ts';
 import { signInPages } from '../sign-in-pages.ts';
 import { firstOperatorPages } from './first.ts';
 import { packagePages } from './packages.ts';
+import { remoteStorePages } from './stores.ts';
 import { runnersPage } from './runners.ts';
 import { tenantPages } from './tenants.ts';
 
@@ -26,7 +27,7 @@ export function operatorArea(panel: Panel): Hono<RootEnv> {
   const pages = new Hono<OperatorEnv>();
   pages.use(requireOperator(panel));
   pages.get('/', (c) => c.redirect(`${base}/tenants`));
-  for (const register of [tenantPages, packagePages, runnersPage, operatorProfilePages])
+  for (const register of [tenantPages, packagePages, remoteStorePages, runnersPage, operatorProfilePages])
     register(pages, panel);
   area.route('/', pages);
   return area;

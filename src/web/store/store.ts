@@ -6,6 +6,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { need } from '../need.ts';
 import { withNote } from '../notes.ts';
 import { accountPage, type Panel } from '../panel.ts';
+import type { RemoteOffer } from '../deps.ts';
 import { groupLines } from '../consent-lines.ts';
 
 const SEARCH_CHARS = 100;
@@ -21,28 +22,46 @@ async function installedModules(panel: Panel, tenantId: string): Promise<Readonl
   return new Map(rows.map((row) => [row.module_id, row.id]));
 }
 
+function holds(offer: RemoteOffer, text: string): boolean {
+  const wanted = text.trim().toLowerCase();
+  return [offer.title, offer.name, offer.publisher, offer.description, offer.type].some((part) =>
+    part.toLowerCase().includes(wanted),
+  );
+}
+
 export function storePages(app: AccountApp, panel: Panel): void {
   app.get('/store', async (c) => {
     need(c, 'modules.manage');
     const text = (c.req.query('q') ?? '').slice(0, SEARCH_CHARS);
-    const [entries, installed] = await Promise.all([
+    const [entries, installed, remote] = await Promise.all([
       panel.deps.catalog.search(text),
       installedModules(panel, c.get('tenant').id),
+      panel.deps.stores.offers(),
     ]);
+    const offers = remote.offers.filter((offer) => offer.isNewer && holds(offer, text));
     const modules = entries.map((entry) => ({ ...entry, installationId: installed.get(entry.moduleId) }));
-    return accountPage(panel, c, 'store/search', { title: c.get('t')('menu.store'), q: text, modules });
+    return accountPage(panel, c, 'store/search', {
+      title: c.get('t')('menu.store'),
+      q: text,
+      modules,
+      offers,
+      away: remote.away,
+    });
   });
 
   app.get('/store/:id', async (c) => {
     need(c, 'modules.manage');
-    const [module, installed] = await Promise.all([
-      panel.deps.catalog.modulePage(idFrom(c.req.param('id'))),
+    const moduleId = idFrom(c.req.param('id'));
+    const [module, installed, { offers }] = await Promise.all([
+      panel.deps.catalog.modulePage(moduleId),
       installedModules(panel, c.get('tenant').id),
+      panel.deps.stores.offers(),
     ]);
     return accountPage(panel, c, 'store/module', {
       title: module.title,
       crumb: { href: `${c.get('tenantBase')}/admin/store`, title: c.get('t')('menu.store') },
       module,
+      newer: offers.filter((offer) => offer.localModuleId === moduleId && offer.isNewer),
       logo: module.logo === '' ? '' : `${panel.site.base}/m/${module.versionId}/assets/${module.logo}`,
       groups: groupLines(module.lines),
       installationId: installed.get(module.moduleId),

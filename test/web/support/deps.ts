@@ -240,6 +240,7 @@ export function testDeps(
         startedAt: new Date(options.now() - 60_000),
       },
     ],
+    stores: seededStores(note, options.now()),
     catalog: {
       search: async (text) => {
         note('search', text);
@@ -461,6 +462,79 @@ export function testDeps(
         note('allowEgress', input);
         return { ok: true };
       },
+    },
+  };
+}
+
+/** One store with one module whose publisher nobody has trusted yet, and one that does not answer. */
+function seededStores(note: (name: string, input: unknown) => void, nowMs: number): TestDeps['stores'] {
+  const store = {
+    id: '5d3b7c1e-0000-4000-8000-000000000001',
+    name: 'Module market',
+    url: 'https://store.example.com',
+    policy: 'review',
+    addedAt: new Date(nowMs - 9e8),
+  } as const;
+  const offer = {
+    publisher: 'north-works',
+    type: 'Plugin',
+    name: 'Uptime',
+    title: 'Uptime',
+    description: 'Asks your servers whether they are there, and tells you when one is not.',
+    icon: 'fas fa-heart-pulse',
+    version: '2.1.0',
+    fingerprint: '9f31 0c7e aa58 12bd 4470 6e1b 77aa 01c4',
+    trust: 'unknown',
+    localModuleId: null,
+  } as const;
+  const remote = {
+    ...offer,
+    storeId: store.id,
+    storeName: store.name,
+    publicKey: 'k',
+    localVersion: null,
+    isNewer: true,
+  };
+  return {
+    rows: async () => [store],
+    row: async () => store,
+    add: async (input) => {
+      note('addStore', input);
+      return { ok: true, storeId: store.id };
+    },
+    setPolicy: async (input) => note('setPolicy', input),
+    remove: async (input) => note('removeStore', input),
+    offers: async () => ({ offers: [remote], away: [{ name: 'Old shelf', reason: 'no answer.' }] }),
+    module: async () => ({
+      ...offer,
+      store,
+      author: 'North Works',
+      website: '',
+      knownFingerprint: null,
+      lines: [{ text: 'Send requests to any host.', risk: 'high', reason: 'Your servers', optional: false }],
+      versions: [
+        {
+          version: '2.1.0',
+          sizeBytes: 8_211,
+          publishedAt: new Date(nowMs),
+          yanked: false,
+          reason: null,
+          here: null,
+        },
+        {
+          version: '2.0.0',
+          sizeBytes: 8_000,
+          publishedAt: new Date(nowMs - 9e8),
+          yanked: true,
+          reason: 'asked too often',
+          here: null,
+        },
+      ],
+    }),
+    trust: async (input) => note('trust', input),
+    bring: async (input) => {
+      note('bring', input);
+      return { moduleId: store.id, versionId: store.id, status: 'in_review' };
     },
   };
 }
