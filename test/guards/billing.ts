@@ -65,7 +65,7 @@ export const billingGuards: readonly Guard[] = [
     name: 'one process at a time acts on a service',
     threats: ['money-once'],
     file: 'src/billing/duties.ts',
-    text: 'if (!(await claim(db, serviceId, action))) continue;',
+    text: 'if (!(await claim(db, serviceId, action))) return;',
     instead: 'void claim;',
     test: SERVICES,
     only: 'is created when it is paid, once',
