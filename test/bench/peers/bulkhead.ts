@@ -4,6 +4,7 @@
  * answered with what it holds.
  */
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { enqueueTask } from '../../../src/jobs/queue.ts';
 import { startBenchHost } from '../lib/host.ts';
 import type { Holding } from '../lib/peer.ts';
@@ -58,18 +59,21 @@ function holding(): Holding {
 }
 
 /** One after the other: a slow machine does less, and nothing piles up. */
-async function work(): Promise<void> {
-  await addWork();
-  adding = setTimeout(() => void work(), EVERY_MS);
+async function work(until: AbortSignal): Promise<void> {
+  while (!until.aborted) {
+    await addWork();
+    await sleep(EVERY_MS, undefined, { signal: until }).catch(() => undefined);
+  }
 }
 
-let adding: NodeJS.Timeout | undefined;
-if (mixed) void work();
+const ended = new AbortController();
+const working = mixed ? work(ended.signal) : Promise.resolve();
 createInterface({ input: process.stdin }).on('line', (line) => {
   if (line === 'collect') globalThis.gc?.();
   process.stdout.write(`${JSON.stringify(holding())}\n`);
 });
 announce({ ways: { Bulkhead: await host.targets() } }, async () => {
-  clearTimeout(adding);
+  ended.abort();
+  await working;
   await host[Symbol.asyncDispose]();
 });

@@ -30,5 +30,5 @@ declare module 'quickjs-emscripten' {
 }
 
 declare module 'ofetch' {
-  export function ofetch<T>(url: string): Promise<T>;
+  export function ofetch<T>(url: string, options?: { readonly dispatcher?: object }): Promise<T>;
 }
