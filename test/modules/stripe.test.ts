@@ -197,7 +197,8 @@ describe('paying by Stripe', () => {
       await returned(one, address);
     expect(await paymentsOf(host().a, one)).toEqual([]);
     await returned(two, await press(page, 'pay'));
-    expect(await paymentsOf(host().a, two)).toEqual([]);
+    // Nor is the other invoice paid by who shows its session elsewhere: that is for its own return, and for the webhook.
+    for (const invoice of [one, two]) expect(await paymentsOf(host().a, invoice)).toEqual([]);
     await cloud.control.releaseWebhooks();
     await paid(one);
   });
