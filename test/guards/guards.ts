@@ -4,6 +4,7 @@ import { careGuards } from './care.ts';
 import { dbGuards } from './db.ts';
 import type { Guard, GuardArea } from './guard.ts';
 import { httpGuards } from './http.ts';
+import { methodGuards } from './methods.ts';
 import { packageGuards } from './package.ts';
 import { sandboxGuards } from './sandbox.ts';
 import { tenantGuards } from './tenants.ts';
@@ -18,6 +19,7 @@ export const GUARD_AREAS: readonly GuardArea[] = [
   { area: 'web', guards: webGuards },
   { area: 'billing', guards: billingGuards },
   { area: 'care', guards: careGuards },
+  { area: 'methods', guards: methodGuards },
 ];
 
 export const GUARDS: readonly Guard[] = GUARD_AREAS.flatMap(({ guards }) => guards);
