@@ -1,12 +1,14 @@
 /**
  * `npm run demo:store`: what a store has to keep: who published what, that nothing was changed on the way, that nobody takes another's name,
- * that an update asks before it gets more, and that a version which was revoked stops everywhere. Real parts, step by step, with timings.
+ * that an update asks before it gets more, that a version which was revoked stops everywhere, and that another panel brings a module from here
+ * once its operator trusts the publisher. Real parts, step by step, with timings.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Demo, startDemo } from '../../src/cli/demo/start.ts';
 import type { Bulkhead } from '../../src/host.ts';
+import { startServer } from '../../src/main.ts';
 import { type ModuleSource, newPublisher, packSource } from '../support/modules.ts';
 import { refusal, Tenant } from '../support/tenant.ts';
 import { begin, expect, step, summary } from './steps.ts';
@@ -31,6 +33,8 @@ const GREEDIER = greeter('1.1.0', {
 });
 
 const text = (value: string): string => value;
+// Other panels may read this store, as the operator would let them.
+process.env['BULKHEAD_STORE'] = 'open';
 const dataDir = await mkdtemp(join(tmpdir(), 'bulkhead-demo-'));
 let demo: Demo | undefined;
 const startedAt = performance.now();
@@ -51,6 +55,7 @@ try {
   await defend(bulkhead);
   await update(bulkhead, acme);
   await revoke(acme, first);
+  await elsewhere(demo);
   begin('Done');
   console.log(
     `  ${summary().length} steps held in ${((performance.now() - startedAt) / 1_000).toFixed(1)} s.`,
@@ -172,6 +177,71 @@ async function revoke(acme: Tenant, first: string): Promise<void> {
     },
     text,
   );
+}
+
+/** A second host with databases of its own. */
+async function elsewhere({ server }: Demo): Promise<void> {
+  begin('6. Another panel brings a module from this store');
+  await server.bulkhead.publish(await packSource({ ...FIRST, name: 'Waver' }, AUTHOR), {
+    status: 'published',
+  });
+  const panel = await step('a second host starts', () =>
+    startServer({
+      dataDir: join(dataDir, 'panel'),
+      host: '127.0.0.1',
+      port: 0,
+      roles: { serve: true, work: false },
+      log: () => undefined,
+    }),
+  );
+  try {
+    const { stores, packages, tenants, catalog, db } = panel.bulkhead.panel;
+    const admin = { email: 'admin@panel.example', name: 'Admin', password: 'A long password 1' };
+    const made = await tenants.create({
+      slug: 'panel',
+      name: 'Panel',
+      currency: 'EUR',
+      timezone: 'UTC',
+      admin,
+    });
+    expect(made.ok, 'no tenant');
+    const { id: accountId, tenant_id: tenantId } = await db
+      .selectFrom('accounts')
+      .select(['id', 'tenant_id'])
+      .executeTakeFirstOrThrow();
+    const name = { publisher: AUTHOR.publisher, type: 'Plugin', name: 'Waver' };
+    const added = await stores.add({
+      name: 'First store',
+      url: server.url ?? '',
+      policy: 'review',
+      accountId,
+    });
+    expect(added.ok && tenantId !== null, 'the store is not added');
+    if (!added.ok || tenantId === null) return;
+    const { storeId } = added;
+    const bring = () => stores.bring({ storeId, name, version: '1.0.0' });
+    await step('its key is unknown there: refused', () => refusal(bring), text);
+    await step(
+      'the operator compares the fingerprint and trusts it',
+      async () => {
+        const { fingerprint } = await stores.module({ storeId, name });
+        await stores.trust({ storeId, name, fingerprint });
+        return fingerprint;
+      },
+      text,
+    );
+    const { versionId } = await step(
+      'brought: hash, signature and contents are checked, and it waits in review',
+      bring,
+    );
+    await step('published, installed and enabled there', async () => {
+      await packages.review({ versionId, decision: 'published', reason: '', accountId });
+      const { installationId } = await catalog.install({ tenantId, versionId, accountId });
+      await catalog.enable(installationId, accountId);
+    });
+  } finally {
+    await panel.close();
+  }
 }
 
 async function review(

@@ -107,6 +107,7 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'operator-tenant-new', path: '/operator/tenants/new' },
       { name: 'operator-packages', path: '/operator/packages' },
       { name: 'operator-package', path: `/operator/packages/${story.versionId}` },
+      { name: 'operator-stores', path: '/operator/stores' },
       { name: 'operator-runners', path: '/operator/runners' },
       { name: 'operator-profile', path: '/operator/profile' },
     ],
