@@ -5,11 +5,14 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { conformance, type ConformanceOptions } from '../../src/kit/index.ts';
 import { kitDatabases } from '../support/kit.ts';
 
 const MODULES = fileURLToPath(new URL('../../modules', import.meta.url));
+
+// A service's whole life with real waiting: on a busy machine more than a test is given.
+vi.setConfig({ testTimeout: 120_000 });
 
 const names = readdirSync(MODULES).flatMap((type) =>
   readdirSync(join(MODULES, type)).map((name) => `${type}/${name}`),
