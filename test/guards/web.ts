@@ -122,7 +122,7 @@ export const webGuards: readonly Guard[] = [
   {
     name: 'webhooks have a rate and an address that cannot be guessed',
     threats: ['webhook-flood'],
-    file: 'src/web/module/webhooks.ts',
+    file: 'src/web/minute-limit.ts',
     text: 'return count <= perMinute;',
     instead: 'return count > 0;',
     test: 'test/web/module.test.ts',
