@@ -148,7 +148,7 @@ describe('pack', () => {
 describe('sign and verify', () => {
   it('says who signed a package, what is in it, and what it asks for in plain words', async () => {
     const permissions = {
-      http: { hosts: [{ value: 'api.example.com', optional: true, reason: 'Weather \u001b[31mred' }] },
+      http: { hosts: [{ value: 'api.example.com', optional: true, reason: 'Weather in red' }] },
     };
     const module = { ...TINY, 'module.json': JSON.stringify({ ...MANIFEST, permissions }) };
     const said = await inFolder(async (folder, say) => {
@@ -162,8 +162,16 @@ describe('sign and verify', () => {
     expect(said).toMatch(/signed by {4}acme, key (?:[0-9a-f]{4} ?){8}\n/);
     expect(said).toContain('views/client_area.liquid');
     expect(said).toContain('Send requests to api.example.com. (medium risk, optional)');
-    expect(said).toContain('Why: Weather \\u{1b}[31mred');
-    expect(said).not.toContain('\u001b');
+    expect(said).toContain('Why: Weather in red');
+  });
+
+  it('a reason that could paint the terminal is refused before anything is packed', async () => {
+    const permissions = { http: { hosts: [{ value: 'api.example.com', reason: 'Weather \u001b[31mred' }] } };
+    const module = { ...TINY, 'module.json': JSON.stringify({ ...MANIFEST, permissions }) };
+    await withFolder(module, async (source) => {
+      const out = path.join(source, 'tiny.tgz');
+      await expect(packToFile(source, { out }, silent)).rejects.toThrow('without control characters');
+    });
   });
 
   it('refuses a package that was changed after it was signed', async () => {
