@@ -198,7 +198,9 @@ describe('a button', () => {
     const { a, b } = host();
     const id = await ordered();
     const press = { button: 'restart' };
-    expect(await refusal(() => care().press({ ...by(id, admin(b), b), ...press }))).toMatch(/^NOT_FOUND/);
+    expect(await refusal(() => care().press({ ...by(id, admin(b), b), button: 'rebuild' }))).toMatch(
+      /^NOT_FOUND/,
+    );
     expect(await refusal(() => care().press({ ...by(id, client(b), b), ...press }))).toMatch(/^NOT_FOUND/);
     const { id: other } = await a.panel.auth.createAccount({
       kind: 'client',
