@@ -229,8 +229,14 @@ describe('the address of a module’s page', () => {
   });
 });
 
-/** A service of a module, only for its page's address. */
-async function makeService(): Promise<string> {
+let madeService: Promise<string> | undefined;
+
+/** A service of a module, only for its page's address: one is enough. */
+function makeService(): Promise<string> {
+  return (madeService ??= insertService());
+}
+
+async function insertService(): Promise<string> {
   const { a } = host();
   await host().publish({ name: 'Plain', manifest: { permissions: {} } });
   await a.installed('Plain');
