@@ -13,6 +13,8 @@
   const GESTURE_MS = 30000;
   /** Closing a question is a click too, which the browser remembers for five seconds: it does not entitle to the next question. */
   const DEAF_MS = 5500;
+  /** What a click in the frame says may be heard here before it is seen that the click entered the frame. */
+  const ENTERING_MS = 150;
   const METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE']);
   const csrf = document.querySelector('meta[name="csrf-token"]')?.content ?? '';
 
@@ -37,13 +39,17 @@
     let asking = false;
     let gestureAt = -Infinity;
     let deafUntil = 0;
+    let unheardAt = -Infinity;
     let windowAt = 0;
     let messages = 0;
 
     /** Counts a message of the frame. False once there were too many: then the frame is gone. */
     function admitted() {
       const now = performance.now();
-      if (navigator.userActivation.isActive && now >= deafUntil) gestureAt = now;
+      if (navigator.userActivation.isActive) {
+        if (now >= deafUntil) gestureAt = now;
+        else unheardAt = now;
+      }
       if (now - windowAt >= 1000) {
         windowAt = now;
         messages = 0;
@@ -64,11 +70,14 @@
     }
 
     /** What a person must have caused: without one a page could ask, or save files, on its own and without end. */
-    const isCausedByPerson = () => performance.now() - gestureAt < GESTURE_MS;
+    async function isCausedByPerson() {
+      if (performance.now() < deafUntil) await new Promise((resolve) => setTimeout(resolve, ENTERING_MS));
+      return performance.now() - gestureAt < GESTURE_MS;
+    }
 
     /** One question at a time, and one for each thing a person did: any other is as good as declined. */
     async function askOnce(text, button) {
-      if (asking || !isCausedByPerson()) return false;
+      if (asking || !(await isCausedByPerson()) || asking) return false;
       asking = true;
       try {
         return await globalThis.bulkheadAsk(text, button);
@@ -81,7 +90,10 @@
       }
     }
     addEventListener('blur', () => {
-      if (document.activeElement === frame) deafUntil = 0;
+      if (document.activeElement !== frame) return;
+      const now = performance.now();
+      if (now < deafUntil && now - unheardAt < ENTERING_MS) gestureAt = now;
+      deafUntil = 0;
     });
 
     /** A path below the module's pages, or undefined: absolute addresses of the guide's form are understood too. */
@@ -123,7 +135,8 @@
 
     async function leave(url) {
       const target = URL.parse(url);
-      if (target === null || !/^https?:$/.test(target.protocol) || asking || !isCausedByPerson()) return;
+      if (target === null || !/^https?:$/.test(target.protocol) || asking || !(await isCausedByPerson()))
+        return;
       const headers = {
         'content-type': 'application/json',
         accept: 'application/json',
@@ -235,7 +248,7 @@
       },
       download: async ({ path, href, name }) => {
         const target = inside(path ?? href, path === undefined ? 'page' : 'root');
-        if (target !== undefined && isCausedByPerson())
+        if (target !== undefined && (await isCausedByPerson()))
           save(await request(target, 'GET'), String(name ?? ''));
       },
       leave: ({ url }) => leave(String(url)),
