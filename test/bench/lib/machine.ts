@@ -9,6 +9,7 @@ const KIB = 1_024;
 interface Stat {
   readonly pid: number;
   readonly parent: number;
+  /** Its own and that of children that have ended: a load that is over must not look like somebody else's. */
   readonly cpuUs: number;
 }
 
@@ -17,7 +18,11 @@ function readStat(pid: number): Stat | undefined {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command stands in brackets and may hold anything.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { pid, parent: Number(fields[1]), cpuUs: (Number(fields[11]) + Number(fields[12])) * TICK_US };
+    return {
+      pid,
+      parent: Number(fields[1]),
+      cpuUs: fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * TICK_US,
+    };
   } catch {
     return undefined;
   }
