@@ -101,6 +101,8 @@ export interface InvokerDeps {
 
 /** Made once: a reason of its own for each end, with a stack, would cost more than the rest of the end. */
 const OVER = new HostError('ENDED', 'The invocation has ended.');
+/** What a call fails with that reached a limit. */
+const REACHED: ReadonlySet<string> = new Set(['LIMIT', 'DB_QUOTA']);
 const Json = v.record(v.string(), v.unknown());
 
 export function createInvoker(deps: InvokerDeps): Invoker {
@@ -190,8 +192,10 @@ async function call(deps: InvokerDeps, opened: OpenScope, path: string, input: u
   try {
     return await dispatch(deps.brokers, opened.scope, path, input);
   } catch (error) {
-    if (error instanceof HostError && error.code === 'NOT_GRANTED')
-      refused(deps.recorder, opened, path, error.message);
+    if (error instanceof HostError) {
+      if (error.code === 'NOT_GRANTED') refused(deps.recorder, opened, path, error.message);
+      else if (REACHED.has(error.code)) limited(deps.recorder, opened, path, error.message);
+    }
     throw error;
   }
 }
@@ -210,11 +214,21 @@ function refused(recorder: Recorder, opened: OpenScope, path: string, message: s
   const { scope } = opened;
   recorder.grantUse(scope.installationId, path, 'refused');
   recorder.usage(scope.installationId, { refused: 1 });
+  tellAdmin(recorder, opened, `refused: ${path}`, message);
+}
+
+/** A call that reached a limit of its own: the module hears it, the admin reads it, and it counts. */
+function limited(recorder: Recorder, opened: OpenScope, path: string, message: string): void {
+  recorder.usage(opened.scope.installationId, { refused: 1 });
+  tellAdmin(recorder, opened, `limit: ${path}`, message);
+}
+
+function tellAdmin(recorder: Recorder, opened: OpenScope, action: string, message: string): void {
   opened.refusals++;
   if (opened.refusals > LIMITS.refusalsTold) return;
   const rest =
     opened.refusals === LIMITS.refusalsTold ? ' Further refusals of this run are only counted.' : '';
-  hostLog(recorder, opened, 'warning', `refused: ${path}`, message + rest);
+  hostLog(recorder, opened, 'warning', action, message + rest);
 }
 
 function hostLog(

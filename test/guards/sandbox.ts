@@ -406,6 +406,15 @@ export const sandboxGuards: readonly Guard[] = [
     only: '',
   },
   {
+    name: 'a limit that a call reached is counted',
+    threats: ['limit-visible'],
+    file: 'src/catalog/invoke.ts',
+    text: '  recorder.usage(opened.scope.installationId, { refused: 1 });\n',
+    instead: '',
+    test: 'test/host/grants.test.ts',
+    only: 'because a limit is reached',
+  },
+  {
     name: 'a backlog makes a tenant’s next job wait, and nobody else’s',
     threats: ['limit-fair'],
     file: 'src/jobs/queue.ts',

@@ -151,6 +151,29 @@ describe('a call that is not granted', () => {
     expect(refused).toBeGreaterThan(before);
   });
 
+  it('because a limit is reached is counted and stands in the log too', async () => {
+    const { a } = host();
+    await host().publish({
+      name: 'Hasty',
+      manifest: { permissions: { tasks: { concurrency: 1, per_minute: 1 } } },
+      members: `
+        async addTwo() {
+          const add = (n) => this.tasks.add({ method: 'waitJob', params: { n } }).then(() => 'added', (error) => error.code);
+          return [await add(1), await add(2)];
+        }
+        waitJob() { return { status: 'success' }; }`,
+    });
+    await a.installed('Hasty');
+    expect(await a.call('Hasty', 'addTwo')).toEqual(['added', 'LIMIT']);
+    expect(await a.logs('Hasty')).toContainEqual(expect.stringMatching(/^host warning limit: tasks\.add /));
+    const { refused } = await a.panel.db
+      .selectFrom('usage_minutes')
+      .select((eb) => eb.fn.sum<number>('refused').as('refused'))
+      .where('installation_id', '=', await a.installationId('Hasty'))
+      .executeTakeFirstOrThrow();
+    expect(refused).toBe(1);
+  });
+
   it('of a whole capability finds nothing there to call', async () => {
     expect(await host().a.call('Asker', 'present')).toEqual({ db: true, http: true, tasks: false });
   });
