@@ -189,7 +189,8 @@ export const tenantGuards: readonly Guard[] = [
     text: "    .where('tenant_id', '=', tenantId)\n    .where('id', '=', deliveryId)\n",
     instead: "    .where('id', '=', deliveryId)\n",
     test: 'test/notifications/deliveries.test.ts',
-    only: 'another tenant’s is not found',
+    // The test takes what those before it have sent.
+    only: '',
   },
   {
     name: 'an event is told once',
