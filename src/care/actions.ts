@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { Db } from '../jobs/task.ts';
-import type { Said } from './care.ts';
+import type { CareCaller, Done, Said } from './care.ts';
 import { CARE_LIMITS } from './limits.ts';
 
 export interface NewAction {
@@ -42,7 +42,7 @@ export async function writeAction(db: Db, done: NewAction): Promise<string> {
 }
 
 /** Each of them enters the module: somebody who presses without end is told to wait. @throws LIMIT */
-export async function requireRate(
+async function requireRate(
   db: Db,
   of: { readonly installationId: string; readonly serviceId: string | null; readonly accountId: string },
 ): Promise<void> {
@@ -57,6 +57,26 @@ export async function requireRate(
     .execute();
   if (rows.length === CARE_LIMITS.actionsAMinute)
     throw new HostError('LIMIT', 'That was done too often in a short time. Wait a minute, then try again.');
+}
+
+/** What somebody has a module do: counted before the module is asked, written down once it has answered. */
+export interface BegunAction {
+  end(how: Pick<NewAction, 'action' | 'title' | 'ok' | 'message' | 'durationMs'>): Promise<Done>;
+}
+
+/** @throws LIMIT */
+export async function beginAction(
+  db: Db,
+  of: Pick<NewAction, 'tenantId' | 'installationId' | 'serviceId'> & { readonly account: CareCaller },
+): Promise<BegunAction> {
+  const { account, tenantId, installationId, serviceId } = of;
+  await requireRate(db, { installationId, serviceId, accountId: account.id });
+  return {
+    async end(how) {
+      const actionId = await writeAction(db, { tenantId, installationId, serviceId, ...how, by: account });
+      return { ok: how.ok, message: how.message, actionId };
+    },
+  };
 }
 
 export async function readSaid(

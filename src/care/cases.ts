@@ -6,7 +6,7 @@ import { BUTTON_METHODS } from '../../sandbox/contract/kinds/product.ts';
 import { requirePermission } from '../auth/permissions.ts';
 import { setProvisionStatus } from '../billing/service-status.ts';
 import { onModule } from '../catalog/products.ts';
-import { readSaid, requireRate, writeAction } from './actions.ts';
+import { beginAction, readSaid } from './actions.ts';
 import { ask, messageOf, requireMethod } from './ask.ts';
 import { askReport } from './asked.ts';
 import type { Care, Done, OfService } from './care.ts';
@@ -46,26 +46,15 @@ async function press(deps: CareDeps, input: OfService & { readonly button: strin
     );
   const method = `${BUTTON_METHODS[account.kind]}${button.key}`;
   requireMethod(methods, method);
-  const of = { installationId: installation.id, serviceId: service.id, accountId: account.id };
-  await requireRate(deps.db, of);
+  const of = { installationId: installation.id, serviceId: service.id, account };
+  const action = await beginAction(deps.db, { tenantId: input.tenantId, ...of });
   const asked = await ask(deps, {
-    installationId: installation.id,
-    serviceId: service.id,
-    account,
+    ...of,
     calls: [...service.prepare, onModule(method)],
   });
   const message = asked.ok ? messageOf(asked.answer) : asked.message;
-  const actionId = await writeAction(deps.db, {
-    tenantId: input.tenantId,
-    ...of,
-    action: 'button',
-    title: button.title,
-    ok: asked.ok,
-    message,
-    durationMs: asked.durationMs,
-    by: account,
-  });
-  return { ok: asked.ok, message, actionId };
+  const { ok, durationMs } = asked;
+  return action.end({ action: 'button', title: button.title, ok, message, durationMs });
 }
 
 async function reconcile(deps: CareDeps, input: OfService): Promise<Done> {
@@ -74,21 +63,12 @@ async function reconcile(deps: CareDeps, input: OfService): Promise<Done> {
   const service = await readService(deps, input);
   requireUsable(service, account);
   requireMethod(service.installation.version.methods, 'reconcile');
-  const of = { installationId: service.installation.id, serviceId: service.id, accountId: account.id };
-  await requireRate(deps.db, of);
+  const of = { installationId: service.installation.id, serviceId: service.id, account };
+  const action = await beginAction(deps.db, { tenantId: input.tenantId, ...of });
   const asked = await askReport(deps, service, account);
   const message = asked.ok ? (asked.report?.message ?? '') : asked.message;
-  const actionId = await writeAction(deps.db, {
-    tenantId: input.tenantId,
-    ...of,
-    action: 'reconcile',
-    title: asked.report?.status ?? '',
-    ok: asked.ok,
-    message,
-    durationMs: asked.durationMs,
-    by: account,
-  });
-  return { ok: asked.ok, message, actionId };
+  const { ok, durationMs } = asked;
+  return action.end({ action: 'reconcile', title: asked.report?.status ?? '', ok, message, durationMs });
 }
 
 async function markNotFound(deps: CareDeps, input: OfService): Promise<void> {

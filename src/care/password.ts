@@ -7,7 +7,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import { NewPassword, type PasswordRequest } from '../../sandbox/contract/kinds/service-care.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import { onModule } from '../catalog/products.ts';
-import { requireRate, writeAction } from './actions.ts';
+import { beginAction } from './actions.ts';
 import { ask, messageOf } from './ask.ts';
 import type { Done, OfService } from './care.ts';
 import { CARE_LIMITS } from './limits.ts';
@@ -51,27 +51,16 @@ export async function changePassword(
   if (!offers(service, account, 'changePassword'))
     throw new HostError('NOT_FOUND', 'The password of this service is not changed here.');
   if (password !== null) checkPassword(password);
-  const { installation } = service;
-  const of = { installationId: installation.id, serviceId: service.id, accountId: account.id };
-  await requireRate(deps.db, of);
+  const of = { installationId: service.installation.id, serviceId: service.id, account };
+  const action = await beginAction(deps.db, { tenantId: input.tenantId, ...of });
   const request: PasswordRequest = { password, who: { kind: account.kind, id: account.id } };
   const asked = await ask(deps, {
-    installationId: installation.id,
-    serviceId: service.id,
-    account,
+    ...of,
     hide: password === null ? [] : [password],
     calls: [...service.prepare, onModule('changePassword', request)],
   });
   const made = asked.ok ? passwordOf(asked.answer) : null;
   const message = withoutPassword(asked.ok ? messageOf(asked.answer) : asked.message, [password, made]);
-  const actionId = await writeAction(deps.db, {
-    tenantId: input.tenantId,
-    ...of,
-    action: 'password',
-    ok: asked.ok,
-    message,
-    durationMs: asked.durationMs,
-    by: account,
-  });
-  return { ok: asked.ok, message, actionId, password: made };
+  const { ok, durationMs } = asked;
+  return { ...(await action.end({ action: 'password', ok, message, durationMs })), password: made };
 }

@@ -6,7 +6,7 @@ import { SignOnResult, type Who } from '../../sandbox/contract/kinds/service-car
 import { valueOf } from '../catalog/answers.ts';
 import { mayLeaveBy } from '../catalog/leave.ts';
 import { onModule } from '../catalog/products.ts';
-import { requireRate, writeAction } from './actions.ts';
+import { beginAction } from './actions.ts';
 import { ask } from './ask.ts';
 import type { OfService } from './care.ts';
 import { CARE_LIMITS } from './limits.ts';
@@ -64,27 +64,17 @@ export async function signOn(deps: CareDeps, input: OfService): Promise<{ readon
   requireUsable(service, account);
   if (!offers(service, account, 'singleSignOn'))
     throw new HostError('NOT_FOUND', 'This service has no single sign-on here.');
-  const { installation } = service;
-  const of = { installationId: installation.id, serviceId: service.id, accountId: account.id };
-  await requireRate(deps.db, of);
+  const of = { installationId: service.installation.id, serviceId: service.id, account };
+  const action = await beginAction(deps.db, { tenantId: input.tenantId, ...of });
   const who: Who = { kind: account.kind, id: account.id };
   const asked = await ask(deps, {
-    installationId: installation.id,
-    serviceId: service.id,
-    account,
+    ...of,
     calls: [...service.prepare, onModule('singleSignOn', who)],
     judge,
   });
+  const { durationMs } = asked;
   const write = async (ok: boolean, message: string): Promise<void> =>
-    void (await writeAction(deps.db, {
-      tenantId: input.tenantId,
-      ...of,
-      action: 'sign_on',
-      ok,
-      message,
-      durationMs: asked.durationMs,
-      by: account,
-    }));
+    void (await action.end({ action: 'sign_on', ok, message, durationMs }));
   if (!asked.ok) {
     await write(false, asked.message);
     throw new HostError('MODULE_ERROR', asked.message);

@@ -3,7 +3,7 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { ModuleCall } from '../../sandbox/contract/invocation.ts';
 import { requirePermission } from '../auth/permissions.ts';
 import { onModule } from '../catalog/products.ts';
-import { requireRate, writeAction } from './actions.ts';
+import { beginAction } from './actions.ts';
 import { ask, messageOf, requireMethod } from './ask.ts';
 import type { Care, Done } from './care.ts';
 import { type CareDeps, requireStaff } from './service.ts';
@@ -38,7 +38,8 @@ export async function testConnection(deps: CareDeps, input: Input): Promise<Done
     throw new HostError('NOT_FOUND', 'There is no such module here.');
   requireMethod(installation.version.methods, 'testConnection');
   const calls = await prepare(deps, input);
-  await requireRate(deps.db, { installationId: installation.id, serviceId: null, accountId: account.id });
+  const of = { tenantId: input.tenantId, installationId: installation.id, serviceId: null, account };
+  const action = await beginAction(deps.db, of);
   const asked = await ask(deps, {
     installationId: installation.id,
     ...(productId === undefined ? {} : { productId }),
@@ -47,15 +48,6 @@ export async function testConnection(deps: CareDeps, input: Input): Promise<Done
     calls: [...calls, onModule('testConnection')],
   });
   const message = asked.ok ? messageOf(asked.answer) : asked.message;
-  const actionId = await writeAction(deps.db, {
-    tenantId: input.tenantId,
-    installationId: installation.id,
-    serviceId: null,
-    action: 'test',
-    ok: asked.ok,
-    message,
-    durationMs: asked.durationMs,
-    by: account,
-  });
-  return { ok: asked.ok, message, actionId };
+  const { ok, durationMs } = asked;
+  return action.end({ action: 'test', ok, message, durationMs });
 }

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 import { capabilities, type CapabilityName } from '../../sandbox/contract/capabilities.ts';
-import { HostError, type WireError } from '../../sandbox/contract/envelope.ts';
+import { type ErrorCode, HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import { eventCovers } from '../../sandbox/contract/host-events.ts';
 import { grantsWithin } from '../../sandbox/contract/grant.ts';
 import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
@@ -102,7 +102,7 @@ export interface InvokerDeps {
 /** Made once: a reason of its own for each end, with a stack, would cost more than the rest of the end. */
 const OVER = new HostError('ENDED', 'The invocation has ended.');
 /** What a call fails with that reached a limit. */
-const REACHED: ReadonlySet<string> = new Set(['LIMIT', 'DB_QUOTA']);
+const REACHED: ReadonlySet<ErrorCode> = new Set(['LIMIT', 'DB_QUOTA']);
 const Json = v.record(v.string(), v.unknown());
 
 export function createInvoker(deps: InvokerDeps): Invoker {
