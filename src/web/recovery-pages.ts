@@ -14,6 +14,7 @@ import { writeSessionCookie } from './cookies.ts';
 import type { RootEnv } from './env.ts';
 import { checkForm } from './forms.ts';
 import { ownPath } from './language.ts';
+import { accountBehindLink } from './link-account.ts';
 import { withNote } from './notes.ts';
 import { plainPage, type Panel } from './panel.ts';
 import type { SignInArea } from './sign-in-pages.ts';
@@ -138,17 +139,9 @@ function resetPages<E extends RootEnv>(app: Hono<E>, panel: Panel, areaOf: AreaO
   /** @throws NOT_FOUND for a token that works no more, or for another area's account */
   const accountBehind = async (c: Context<E>): Promise<string> => {
     const area = areaOf(c);
-    const id = await auth.links.find(c.req.param('token') ?? '', 'password_reset');
-    const account =
-      id === undefined
-        ? undefined
-        : await db
-            .selectFrom('accounts')
-            .select('id')
-            .where('id', '=', id)
-            .where('kind', '=', area.kind)
-            .where('tenant_id', 'is not distinct from', area.tenantId)
-            .executeTakeFirst();
+    const { kind, tenantId } = area;
+    const of = { purpose: 'password_reset', kind, tenantId } as const;
+    const account = await accountBehindLink(panel, c.req.param('token') ?? '', of);
     if (account === undefined) throw new HostError('NOT_FOUND', c.get('t')('layout.reset_too_old'));
     return account.id;
   };

@@ -87,10 +87,10 @@ export const careGuards: readonly Guard[] = [
     only: 'the address is confirmed by the link',
   },
   {
-    name: 'an address is confirmed at its own tenant',
+    name: 'a mailed link opens its own tenant only',
     threats: ['person-session', 'tenant-rows'],
-    file: 'src/web/client/confirm.ts',
-    text: "            .where('tenant_id', '=', c.get('tenant').id)\n",
+    file: 'src/web/link-account.ts',
+    text: "    .where('tenant_id', 'is not distinct from', of.tenantId)\n",
     instead: '',
     test: 'test/web/accounts.test.ts',
     only: 'the address is confirmed by the link',

@@ -8,6 +8,7 @@ import { AUTH_LIMITS } from '../../auth/limits.ts';
 import { countTries } from '../../auth/tries.ts';
 import type { HostMail } from '../../mail/host-mail.ts';
 import type { TenantEnv } from '../env.ts';
+import { accountBehindLink } from '../link-account.ts';
 import { withNote } from '../notes.ts';
 import { plainPage, type Panel } from '../panel.ts';
 
@@ -69,19 +70,12 @@ function page(
 }
 
 export function confirmPages(app: Hono<TenantEnv>, panel: Panel): void {
-  const { auth, db } = panel.deps;
+  const { auth } = panel.deps;
   const ofTenant = async (c: Context<TenantEnv>): Promise<string> => {
     const token = c.req.param('token') ?? '';
-    const id = await auth.links.find(token, 'confirm_email');
-    const account =
-      id === undefined
-        ? undefined
-        : await db
-            .selectFrom('accounts')
-            .select('id')
-            .where('id', '=', id)
-            .where('tenant_id', '=', c.get('tenant').id)
-            .executeTakeFirst();
+    // Whoever registers is a client.
+    const of = { purpose: 'confirm_email', kind: 'client', tenantId: c.get('tenant').id } as const;
+    const account = await accountBehindLink(panel, token, of);
     if (account === undefined) throw new HostError('NOT_FOUND', c.get('t')('layout.confirm_too_old'));
     return token;
   };
