@@ -11,7 +11,7 @@ import { LIMITS } from '../contract/limits.ts';
 import type { Base, Runtime } from './base.ts';
 import type { Env } from './env.ts';
 import { capabilityError, CapabilityError } from './errors.ts';
-import { freezeDeep, harden } from './harden.ts';
+import { freezeDeep, freezeOwn, harden } from './harden.ts';
 import { currentEnv, setCurrentRuntime } from './current.ts';
 import { namespace } from './namespace.ts';
 import { createOutbox, MESSAGE } from './outbox.ts';
@@ -409,21 +409,25 @@ function enter(kind: number, id: number, name: string, body: string): void {
 
 /**
  * Called at the very end of the bundle with all of its top-level values (sandbox/supervisor/stage.ts adds that call): classes,
- * functions and tables of this runtime and of the libraries in it are frozen, since modules can reach some of them.
+ * functions and tables of this runtime and of the libraries in it are frozen, since modules can reach some of them. What is here by then
+ * is kept as a snapshot, from which each isolate begins.
  */
 function seal(shared: readonly unknown[]): void {
-  const objects = shared.filter(
-    (value): value is object => (typeof value === 'object' && value !== null) || typeof value === 'function',
-  );
   const own = new Set<unknown>([invocations, outbox]);
-  harden(
+  freezeOwn(
     globalThis,
-    objects.filter((value) => !own.has(value)),
+    shared.filter(
+      (value): value is object =>
+        ((typeof value === 'object' && value !== null) || typeof value === 'function') && !own.has(value),
+    ),
   );
 }
 
-// Taken and removed by the bundle's last lines, before any module code runs (sandbox/supervisor/stage.ts).
-Object.defineProperty(globalThis, '__bulkhead', {
-  value: { define, enter, collect: outbox.collect, seal },
-  configurable: true,
-});
+/** Called by the runner in each isolate, before any module code: the language is hardened, and this way in is gone. */
+function wake(): unknown {
+  Reflect.deleteProperty(globalThis, '__bulkhead');
+  harden(globalThis);
+  return { define, enter, collect: outbox.collect };
+}
+
+Object.defineProperty(globalThis, '__bulkhead', { value: { seal, wake }, configurable: true });

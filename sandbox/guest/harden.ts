@@ -162,16 +162,15 @@ function close(value: object): void {
   else freeze(value);
 }
 
-/** Freezes all that is reachable from the roots through properties, accessors and prototypes. */
-export function freezeDeep(roots: readonly unknown[]): void {
-  const seen = new Set<object>();
+/** Goes to all that is reachable from the roots through properties, accessors and prototypes, once to each and to none of `seen`. */
+function walk(roots: readonly unknown[], seen: Set<object>, visit?: (value: object) => void): void {
   const queue: unknown[] = [...roots];
   while (queue.length > 0) {
     const value = queue.pop();
     if ((typeof value !== 'object' || value === null) && typeof value !== 'function') continue;
     if (seen.has(value)) continue;
     seen.add(value);
-    close(value);
+    visit?.(value);
     queue.push(getPrototypeOf(value));
     for (const key of ownKeys(value)) {
       // Nearly all that is frozen are functions, and nearly all of their properties are these two plain ones.
@@ -184,17 +183,33 @@ export function freezeDeep(roots: readonly unknown[]): void {
   }
 }
 
-/**
- * Hardens the world. Call after the runtime is loaded and before any module code; `shared` are the runtime's own objects that
- * modules will be able to reach.
- */
-export function harden(world: typeof globalThis, shared: readonly object[]): void {
-  removeDangerous(world);
-  fixedSizeArrayBuffer(world);
-  const intrinsics: object[] = [
+/** Freezes all that is reachable from the roots. */
+export function freezeDeep(roots: readonly unknown[]): void {
+  walk(roots, new Set(), close);
+}
+
+function intrinsicsOf(world: object): object[] {
+  return [
     ...ownKeys(world).map((key) => getOwnPropertyDescriptor(world, key)?.value as object),
     ...hiddenIntrinsics(),
   ];
+}
+
+/**
+ * Freezes the runtime's own objects, those that modules will be able to reach, and nothing of the language: V8 goes on adding to that when
+ * it makes a world from a snapshot, and gives up the process if it cannot.
+ */
+export function freezeOwn(world: object, own: readonly object[]): void {
+  const language = new Set<object>();
+  walk(intrinsicsOf(world), language);
+  walk(own, language, close);
+}
+
+/** Hardens the language itself. Call in each new world, before any module code and when V8 has nothing more to add. */
+export function harden(world: typeof globalThis): void {
+  removeDangerous(world);
+  fixedSizeArrayBuffer(world);
+  const intrinsics = intrinsicsOf(world);
   const hidden: unknown[] = [];
   for (const prototype of overridablePrototypes())
     for (const key of ownKeys(prototype)) hidden.push(makeOverridable(prototype, key));
@@ -205,6 +220,6 @@ export function harden(world: typeof globalThis, shared: readonly object[]): voi
     if (typeof holder === 'object' && holder !== null)
       for (const name of OVERRIDABLE_NAMES) hidden.push(makeOverridable(holder, name));
   }
-  freezeDeep([...intrinsics, ...hidden, ...shared]);
+  freezeDeep([...intrinsics, ...hidden]);
   freeze(world);
 }

@@ -27,30 +27,41 @@ interface GuestFunctions {
 }
 
 const LOAD_TIMEOUT_MS = 5_000;
-const COMPILE_HEAP_MB = 128;
+const SNAPSHOT_HEAP_MB = 128;
+const GUEST = 'bulkhead:guest';
 /** isolated-vm's timer may be early by a little. */
 const TIMER_SLACK_MS = 5;
 /** Options reach isolated-vm as frozen null-prototype objects, so that no inherited property of ours or a guest's counts. */
 const options = <T extends object>(value: T): T =>
   Object.freeze(Object.assign(Object.create(null) as object, value)) as T;
 
-/** The guest's script with V8's own form of it, made by the host for this very text (never taken from a package). */
-export interface GuestProgram {
-  readonly script: string;
-  readonly cachedData: Buffer | undefined;
+/** What an isolate begins with: a snapshot of one in which the guest has run, made by the host (never taken from a package), or its script. */
+export type GuestProgram =
+  | { readonly snapshot: ivm.ExternalCopy<ArrayBuffer> }
+  | { readonly snapshot?: undefined; readonly script: string };
+
+/** @param snapshot empty if there is none */
+export function guestProgram(snapshot: Buffer, readScript: () => string): GuestProgram {
+  if (snapshot.length === 0) return { script: readScript() };
+  const bytes = new ArrayBuffer(snapshot.length);
+  snapshot.copy(new Uint8Array(bytes));
+  return { snapshot: new addon.ivm.ExternalCopy(bytes) };
 }
 
-/** Compiles the guest once, for the cache that every later isolate starts from. */
-export function compileGuest(script: string): Buffer {
-  const isolate = new addon.ivm.Isolate(options({ memoryLimit: COMPILE_HEAP_MB }));
+/** Runs the guest once, for the snapshot that every later isolate starts from, and starts one: V8 may end the process over a bad one. */
+export function snapshotGuest(script: string): Buffer {
+  const snapshot = addon.ivm.Isolate.createSnapshot([options({ code: script, filename: GUEST })]);
+  const isolate = newIsolate({ snapshot }, SNAPSHOT_HEAP_MB);
   try {
-    // The typings leave out what produceCachedData adds.
-    const compiled: ivm.Script & { readonly cachedData?: ivm.ExternalCopy<ArrayBuffer> } =
-      isolate.compileScriptSync(script, options({ produceCachedData: true }));
-    return Buffer.from(compiled.cachedData?.copy() ?? new ArrayBuffer(0));
+    boot(isolate, isolate.createContextSync(), { snapshot });
+    return Buffer.from(snapshot.copy());
   } finally {
     dispose(isolate);
   }
+}
+
+function newIsolate({ snapshot }: GuestProgram, memoryLimit: number): ivm.Isolate {
+  return new addon.ivm.Isolate(options(snapshot === undefined ? { memoryLimit } : { memoryLimit, snapshot }));
 }
 
 /** Starts an isolate, boots the guest and defines the module in it. @throws Error with the module's own syntax error */
@@ -59,7 +70,7 @@ export function createGuestIsolate(
   load: LoadInput,
 ): GuestIsolate & { readonly report: LoadReport } {
   const startedAt = performance.now();
-  const isolate = new addon.ivm.Isolate(options({ memoryLimit: load.heapMb }));
+  const isolate = newIsolate(program, load.heapMb);
   try {
     const context = isolate.createContextSync();
     const isolateAt = performance.now();
@@ -91,20 +102,18 @@ function boot(
   context: ivm.Context,
   program: GuestProgram,
 ): GuestFunctions & { readonly define: Define } {
-  const filename = 'bulkhead:guest';
-  const { cachedData } = program;
-  const script = isolate.compileScriptSync(
-    program.script,
-    cachedData === undefined
-      ? options({ filename })
-      : options({ filename, cachedData: new addon.ivm.ExternalCopy(cachedData.buffer) }),
-  );
   const asReference = options<{ reference: true }>({ reference: true });
-  const runOptions = { ...asReference, timeout: LOAD_TIMEOUT_MS } as const;
-  const handle = script.runSync(context, options<typeof runOptions>(runOptions)) as ivm.Reference<
-    Record<string, unknown>
-  >;
-  script.release();
+  const timed = options({ timeout: LOAD_TIMEOUT_MS });
+  if (program.snapshot === undefined) {
+    const script = isolate.compileScriptSync(program.script, options({ filename: GUEST }));
+    script.runSync(context, timed);
+    script.release();
+  }
+  const wake = { ...asReference, ...timed } as const;
+  const handle = context.evalSync(
+    'globalThis.__bulkhead.wake()',
+    options<typeof wake>(wake),
+  ) as ivm.Reference<Record<string, unknown>>;
   const guest = {
     define: handle.getSync('define', asReference) as Define,
     enter: handle.getSync('enter', asReference) as GuestFunctions['enter'],

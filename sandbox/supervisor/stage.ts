@@ -21,8 +21,8 @@ import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
 import { removeStage, stagePrefix, sweepStages } from './leftovers.ts';
 
-const COMPILED_BYTES = 64 * 1024 * 1024;
-const COMPILE_TIMEOUT_MS = 10_000;
+const SNAPSHOT_BYTES = 64 * 1024 * 1024;
+const SNAPSHOT_TIMEOUT_MS = 10_000;
 const SANDBOX = fileURLToPath(new URL('..', import.meta.url));
 
 export interface Stage {
@@ -45,7 +45,7 @@ export async function createStage(otherUid: boolean): Promise<Stage> {
     copyFileSync(addonPath(), join(folder, 'isolated_vm.node'));
     chmodSync(join(folder, 'isolated_vm.node'), 0o555);
     const node = otherUid ? enterableNode(folder) : process.execPath;
-    writeFileSync(join(folder, 'guest.cache'), compiledGuest(folder), { mode: 0o444 });
+    writeFileSync(join(folder, 'guest.snapshot'), guestSnapshot(folder), { mode: 0o444 });
     chmodSync(folder, 0o555);
     const guestSha256 = createHash('sha256').update(guest).digest('hex');
     return { folder, node, guestSha256, remove: () => removeStage(folder) };
@@ -56,18 +56,18 @@ export async function createStage(otherUid: boolean): Promise<Stage> {
 }
 
 /**
- * V8's compiled form of the guest, made by a runner that does nothing else: it saves each isolate most of its compile time. Empty if
- * that fails, and isolates then compile for themselves.
+ * The heap of an isolate in which the guest has run, made and tried by a runner that does nothing else: each isolate begins as a copy of it
+ * instead of running the guest's half a megabyte again. Empty if this V8 cannot make one; isolates then run the script.
  */
-function compiledGuest(folder: string): Buffer {
+function guestSnapshot(folder: string): Buffer {
   const { status, stdout } = spawnSync(
     process.execPath,
-    ['--no-node-snapshot', '--no-warnings', join(folder, 'runner.mjs'), 'compile'],
+    ['--no-node-snapshot', '--no-warnings', join(folder, 'runner.mjs'), 'snapshot'],
     {
       cwd: folder,
       env: {},
-      maxBuffer: COMPILED_BYTES,
-      timeout: COMPILE_TIMEOUT_MS,
+      maxBuffer: SNAPSHOT_BYTES,
+      timeout: SNAPSHOT_TIMEOUT_MS,
     },
   );
   return status === 0 ? stdout : Buffer.alloc(0);
@@ -109,7 +109,12 @@ export async function bundleGuest(): Promise<string> {
     target: 'es2024',
     legalComments: 'none',
   });
-  return code;
+  return asciiOnly(code);
+}
+
+/** One letter beyond Latin-1 would have every isolate keep the whole text with two bytes a letter. What is left of them stands in literals. */
+function asciiOnly(code: string): string {
+  return code.replace(/[^ -~\n]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function textOf(files: readonly { readonly text: string }[]): string {
@@ -120,7 +125,7 @@ function textOf(files: readonly { readonly text: string }[]): string {
 
 /**
  * Adds a call of `seal` with every top-level name of the bundle, so that nothing shared can be forgotten, whichever
- * library class a module gets hold of. What the runner enters by is the script's value and no global. esbuild indents a bundle's top level by two spaces.
+ * library class a module gets hold of. esbuild indents a bundle's top level by two spaces.
  */
 function withSeal(bundle: string): string {
   const names = new Set(
@@ -130,14 +135,7 @@ function withSeal(bundle: string): string {
   );
   const end = bundle.lastIndexOf('})();');
   if (end < 0 || names.size === 0) throw new Error('the guest bundle does not have the expected form');
-  const values = [...names].map((name) => `typeof ${name} === 'undefined' ? undefined : ${name}`).join(', ');
-  const last = [
-    'const entry = globalThis.__bulkhead;',
-    'delete globalThis.__bulkhead;',
-    `entry.seal([${values}]);`,
-    'return entry;',
-  ];
-  return `${bundle.slice(0, end)}  ${last.join('\n  ')}\n})();\n`;
+  return `${bundle.slice(0, end)}  globalThis.__bulkhead.seal([${[...names].join(', ')}]);\n})();\n`;
 }
 
 /** The folder of an installed package; found by its entry, since not every package shows its package.json. */

@@ -14,11 +14,12 @@ const outbox = (...messages) => {
   return head.length + ':' + head + messages.map(([, , name, body]) => name + body).join('');
 };
 const done = (id, value = 'done') => message(3, id, '', JSON.stringify({ ok: true, value: { results: [{ value }] } }));
-({
+const entries = {
   define(name, script) { speak = new Function('entry', 'message', 'outbox', 'done', script); },
   enter(kind, id, name, body) { out = speak({ kind, id, name, body }, message, outbox, done); },
   collect() { return out; },
-});`;
+};
+globalThis.__bulkhead = { wake: () => entries };`;
 
 const { run } = useForgedSandbox({ guest: FORGED_GUEST });
 

@@ -30,10 +30,12 @@ export interface Forgery {
   readonly runner?: string;
   /** In place of the guest's. */
   readonly guest?: string;
+  /** In place of V8's snapshot of the guest; that of a forged guest is empty. */
+  readonly snapshot?: '';
 }
 
 /** A staging folder with the attacker's files in it. */
-export async function forgedStage({ runner, guest }: Forgery): Promise<Stage> {
+export async function forgedStage({ runner, guest, snapshot }: Forgery): Promise<Stage> {
   const stage = await createStage(IS_ROOT);
   chmodSync(stage.folder, 0o755);
   const replace = (name: string, text: string): void => {
@@ -41,10 +43,8 @@ export async function forgedStage({ runner, guest }: Forgery): Promise<Stage> {
     writeFileSync(join(stage.folder, name), text);
   };
   if (runner !== undefined) replace('runner.mjs', runner);
-  if (guest !== undefined) {
-    replace('guest.js', guest);
-    replace('guest.cache', '');
-  }
+  if (guest !== undefined) replace('guest.js', guest);
+  if (guest !== undefined || snapshot !== undefined) replace('guest.snapshot', '');
   chmodSync(stage.folder, 0o555);
   return stage;
 }
