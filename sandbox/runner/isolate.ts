@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import type ivm from 'isolated-vm';
 import type { LoadInput, LoadReport } from '../contract/wire.ts';
+import { entryTimeout } from './timeout.ts';
 
 const addon = createRequire(import.meta.url)('./isolated_vm.node') as { readonly ivm: typeof ivm };
 
@@ -163,11 +164,12 @@ function enterOnce(
   timeoutMs: number,
 ): string | undefined {
   const startedAt = performance.now();
+  const timeout = entryTimeout(timeoutMs, startedAt);
   try {
-    guest.enter.applySync(undefined, input, options({ timeout: timeoutMs }));
+    guest.enter.applySync(undefined, input, options({ timeout }));
     return undefined;
   } catch (error) {
-    if (isolate.isDisposed || performance.now() - startedAt >= timeoutMs - TIMER_SLACK_MS) throw error;
+    if (isolate.isDisposed || performance.now() - startedAt >= timeout - TIMER_SLACK_MS) throw error;
     return error instanceof Error ? error.message : 'something that is no Error';
   }
 }
