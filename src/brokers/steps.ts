@@ -4,27 +4,29 @@
  * knows of each request that it was answered (and gives the answer again), never sent, or in doubt; it never sends one twice on
  * its own. A task's steps are reached from that task's own run only: which one that is comes from the scope.
  */
-import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
-import type { Kysely } from 'kysely';
 import * as v from 'valibot';
 
 import { http } from '../../sandbox/contract/capabilities/http.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
-import type { Tables } from '../database/tables.ts';
-import { refuseUnstorable, storable } from '../database/storable.ts';
+import { refuseUnstorable } from '../database/storable.ts';
+import {
+  countSteps,
+  findStep,
+  finishStep,
+  forgetUnanswered,
+  noteAnswered,
+  noteSent,
+  openStep,
+  setStepStatus,
+} from '../jobs/step-rows.ts';
+import type { RequestKey, StepKey, StepRow } from '../jobs/step-rows.ts';
+import type { Db } from '../jobs/task.ts';
 import type { Broker, Scope } from './broker.ts';
-import type { StepJournal, StepRequest } from './http/journal.ts';
+import type { StepJournal } from './http/journal.ts';
 
 export interface StepsDeps {
-  readonly db: Kysely<Tables>;
-}
-
-interface StepRow {
-  readonly idempotency_key: string;
-  readonly status: 'running' | 'done' | 'in_doubt';
-  readonly value: unknown;
+  readonly db: Db;
 }
 
 function taskOf(scope: Scope): string {
@@ -42,39 +44,19 @@ function inDoubt(step: string): HostError {
   );
 }
 
-async function findStep(db: Kysely<Tables>, taskId: string, name: string): Promise<StepRow | undefined> {
-  return db
-    .selectFrom('steps')
-    .select(['idempotency_key', 'status', 'value'])
-    .where('task_id', '=', taskId)
-    .where('name', '=', name)
-    .executeTakeFirst();
-}
-
-async function createStep(db: Kysely<Tables>, taskId: string, name: string): Promise<StepRow> {
-  const { count } = await db
-    .selectFrom('steps')
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .where('task_id', '=', taskId)
-    .executeTakeFirstOrThrow();
-  if (count >= LIMITS.stepsPerTask) {
+async function begunStep(db: Db, key: StepKey): Promise<StepRow> {
+  const found = await findStep(db, key);
+  if (found !== undefined) return found;
+  if ((await countSteps(db, key.taskId)) >= LIMITS.stepsPerTask) {
     throw new HostError(
       'LIMIT',
       `steps: a task has at most ${LIMITS.stepsPerTask} steps; queue a task for the rest.`,
     );
   }
-  // Two begins of one name at once: the second finds the first's row.
-  await db
-    .insertInto('steps')
-    .values({ task_id: taskId, name, idempotency_key: randomUUID() })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  const row = await findStep(db, taskId, name);
-  if (row === undefined) throw new HostError('NOT_FOUND', 'steps: the task is gone.');
-  return row;
+  return openStep(db, key);
 }
 
-async function isUnanswered(db: Kysely<Tables>, taskId: string, name: string): Promise<boolean> {
+async function isUnanswered(db: Db, { taskId, name }: StepKey): Promise<boolean> {
   const request = await db
     .selectFrom('step_requests')
     .select('number')
@@ -87,7 +69,7 @@ async function isUnanswered(db: Kysely<Tables>, taskId: string, name: string): P
 }
 
 /** Forgets the first error answer of a step and what was answered after it: asked again, the service may have recovered. */
-async function forgetErrors(db: Kysely<Tables>, taskId: string, name: string): Promise<void> {
+async function forgetErrors(db: Db, { taskId, name }: StepKey): Promise<void> {
   const answered = await db
     .selectFrom('step_requests')
     .select(['number', 'response'])
@@ -107,45 +89,21 @@ async function forgetErrors(db: Kysely<Tables>, taskId: string, name: string): P
     .execute();
 }
 
-async function setStatus(
-  db: Kysely<Tables>,
-  taskId: string,
-  name: string,
-  status: 'running' | 'in_doubt',
-): Promise<void> {
-  await db
-    .updateTable('steps')
-    .set({ status })
-    .where('task_id', '=', taskId)
-    .where('name', '=', name)
-    .where('status', '<>', 'done')
-    .execute();
-}
-
 export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
   return {
     begin: async (scope, { name }) => {
-      const taskId = taskOf(scope);
+      const key = { taskId: taskOf(scope), name };
       refuseUnstorable('steps', name);
-      const step = (await findStep(db, taskId, name)) ?? (await createStep(db, taskId, name));
+      const step = await begunStep(db, key);
       if (step.status === 'done') return { status: 'done', value: step.value };
       const idempotencyKey = step.idempotency_key;
-      if (!(await isUnanswered(db, taskId, name))) return { status: 'run', idempotencyKey };
-      await setStatus(db, taskId, name, 'in_doubt');
+      if (!(await isUnanswered(db, key))) return { status: 'run', idempotencyKey };
+      await setStepStatus(db, key, 'in_doubt');
       return { status: 'in_doubt', idempotencyKey };
     },
 
     finish: async (scope, { name, value }) => {
-      const taskId = taskOf(scope);
-      const done = await db
-        .updateTable('steps')
-        .set({ status: 'done', value: storable(value) ?? null, finished_at: sql<Date>`clock_timestamp()` })
-        .where('task_id', '=', taskId)
-        .where('name', '=', name)
-        .where('status', '<>', 'done')
-        .returning('name')
-        .executeTakeFirst();
-      if (done === undefined) {
+      if (!(await finishStep(db, { taskId: taskOf(scope), name }, value))) {
         throw new HostError(
           'CONFLICT',
           `steps: step "${name}" was not begun, or is finished already; each step of a job needs a name of its own.`,
@@ -155,23 +113,18 @@ export function createStepsBroker({ db }: StepsDeps): Broker<'steps'> {
     },
 
     fail: async (scope, { name }) => {
-      await forgetErrors(db, taskOf(scope), name);
+      await forgetErrors(db, { taskId: taskOf(scope), name });
       return {};
     },
 
     restart: async (scope, { name }) => {
-      const taskId = taskOf(scope);
-      const step = await findStep(db, taskId, name);
+      const key = { taskId: taskOf(scope), name };
+      const step = await findStep(db, key);
       if (step === undefined || step.status === 'done') {
         throw new HostError('CONFLICT', `steps: step "${name}" is not one that could be started again.`);
       }
-      await db
-        .deleteFrom('step_requests')
-        .where('task_id', '=', taskId)
-        .where('step', '=', name)
-        .where('answered_at', 'is', null)
-        .execute();
-      await setStatus(db, taskId, name, 'running');
+      await forgetUnanswered(db, key);
+      await setStepStatus(db, key, 'running');
       return { idempotencyKey: step.idempotency_key };
     },
   };
@@ -188,32 +141,13 @@ interface RequestRow {
   readonly answered_at: Date | null;
 }
 
-/** Notes a request as sent. Undefined if it was noted before. */
-async function noteSent(
-  db: Kysely<Tables>,
-  taskId: string,
-  request: StepRequest,
-  fingerprint: string,
-): Promise<{ number: number } | undefined> {
-  return db
-    .insertInto('step_requests')
-    .values({ task_id: taskId, step: request.name, number: request.number, fingerprint })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('number')
-    .executeTakeFirst();
-}
-
-async function findRequest(
-  db: Kysely<Tables>,
-  taskId: string,
-  request: StepRequest,
-): Promise<RequestRow | undefined> {
+async function findRequest(db: Db, { taskId, name, number }: RequestKey): Promise<RequestRow | undefined> {
   return db
     .selectFrom('step_requests')
     .select(['fingerprint', 'response', 'answered_at'])
     .where('task_id', '=', taskId)
-    .where('step', '=', request.name)
-    .where('number', '=', request.number)
+    .where('step', '=', name)
+    .where('number', '=', number)
     .executeTakeFirst();
 }
 
@@ -221,50 +155,34 @@ async function findRequest(
 export function createStepJournal({ db }: StepsDeps): StepJournal {
   return {
     before: async (scope, request, fingerprint) => {
-      const taskId = taskOf(scope);
-      const step = await findStep(db, taskId, request.name);
+      const key = { taskId: taskOf(scope), ...request };
+      const step = await findStep(db, key);
       if (step === undefined || step.status === 'done') {
-        throw new HostError('CONFLICT', `steps: step "${request.name}" is not running; begin it first.`);
+        throw new HostError('CONFLICT', `steps: step "${key.name}" is not running; begin it first.`);
       }
-      if ((await noteSent(db, taskId, request, fingerprint)) !== undefined) {
-        return { send: { idempotencyKey: `${step.idempotency_key}-${request.number}` } };
+      if (await noteSent(db, key, fingerprint)) {
+        return { send: { idempotencyKey: `${step.idempotency_key}-${key.number}` } };
       }
-      const noted = await findRequest(db, taskId, request);
+      const noted = await findRequest(db, key);
       if (noted?.answered_at == null) {
-        await setStatus(db, taskId, request.name, 'in_doubt');
-        throw inDoubt(request.name);
+        await setStepStatus(db, key, 'in_doubt');
+        throw inDoubt(key.name);
       }
       if (noted.fingerprint !== fingerprint) {
         throw new HostError(
           'CONFLICT',
-          `steps: step "${request.name}" asked for something else this time: its request ${request.number + 1} was ${noted.fingerprint.replace(/ \S+$/, '')}. A step must ask for the same things when it runs again.`,
+          `steps: step "${key.name}" asked for something else this time: its request ${key.number + 1} was ${noted.fingerprint.replace(/ \S+$/, '')}. A step must ask for the same things when it runs again.`,
         );
       }
       return { replay: v.parse(StoredAnswer, noted.response) };
     },
 
     answered: async (scope, request, answer) => {
-      const stored = await db
-        .updateTable('step_requests')
-        .set({ response: JSON.stringify(answer), answered_at: sql<Date>`clock_timestamp()` })
-        .where('task_id', '=', taskOf(scope))
-        .where('step', '=', request.name)
-        .where('number', '=', request.number)
-        .where('answered_at', 'is', null)
-        .returning('number')
-        .executeTakeFirst();
       // Not there to be answered: another run of the task has taken over. Its module must not act on this answer.
-      if (stored === undefined) throw inDoubt(request.name);
+      if (!(await noteAnswered(db, { taskId: taskOf(scope), ...request }, answer)))
+        throw inDoubt(request.name);
     },
 
-    unsent: async (scope, request) => {
-      await db
-        .deleteFrom('step_requests')
-        .where('task_id', '=', taskOf(scope))
-        .where('step', '=', request.name)
-        .where('number', '=', request.number)
-        .where('answered_at', 'is', null)
-        .execute();
-    },
+    unsent: async (scope, request) => forgetUnanswered(db, { taskId: taskOf(scope), ...request }),
   };
 }

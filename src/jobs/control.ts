@@ -9,7 +9,7 @@ import { holdTask } from './claim.ts';
 import { addJob } from './graphile.ts';
 import { backlogIndex, freePlaces, promote } from './places.ts';
 import type { Places } from './places.ts';
-import { storable } from '../database/storable.ts';
+import { finishStep, forgetUnanswered } from './step-rows.ts';
 import { inTransaction } from './task.ts';
 import type { Db, Task, Trx } from './task.ts';
 
@@ -120,11 +120,7 @@ async function endedTask(db: Db, taskId: string, prepare: (trx: Trx) => Promise<
  */
 export async function resumeTask(db: Db, taskId: string): Promise<void> {
   await endedTask(db, taskId, async (trx) => {
-    await trx
-      .deleteFrom('step_requests')
-      .where('task_id', '=', taskId)
-      .where('answered_at', 'is', null)
-      .execute();
+    await forgetUnanswered(trx, { taskId });
     await trx
       .updateTable('steps')
       .set({ status: 'running' })
@@ -141,15 +137,7 @@ export async function resumeTask(db: Db, taskId: string): Promise<void> {
  */
 export async function markStepDone(db: Db, taskId: string, step: string, value: unknown): Promise<void> {
   await endedTask(db, taskId, async (trx) => {
-    const done = await trx
-      .updateTable('steps')
-      .set({ status: 'done', value: storable(value) ?? null, finished_at: sql<Date>`clock_timestamp()` })
-      .where('task_id', '=', taskId)
-      .where('name', '=', step)
-      .where('status', '<>', 'done')
-      .returning('name')
-      .executeTakeFirst();
-    if (done === undefined) {
+    if (!(await finishStep(trx, { taskId, name: step }, value))) {
       throw new HostError('NOT_FOUND', `The task has no unfinished step "${step}".`);
     }
   });

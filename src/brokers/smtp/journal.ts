@@ -4,13 +4,22 @@
  * took is answered as then, one without an answer is in doubt and waits for a person. Each mail stands as a step of its task, with the
  * same buttons, and keeps its Message-ID when it is sent again.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { sql, type Kysely } from 'kysely';
+import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { type OpArgument, type OpOutput } from '../../../sandbox/contract/capabilities.ts';
 import { smtp } from '../../../sandbox/contract/capabilities/smtp.ts';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
-import type { Tables } from '../../database/tables.ts';
+import {
+  finishStep,
+  forgetUnanswered,
+  noteAnswered,
+  noteSent,
+  openStep,
+  setStepStatus,
+} from '../../jobs/step-rows.ts';
+import type { StepKey } from '../../jobs/step-rows.ts';
+import { inTransaction } from '../../jobs/task.ts';
+import type { Db } from '../../jobs/task.ts';
 import type { Scope } from '../broker.ts';
 import { addressOf } from './message.ts';
 
@@ -73,20 +82,7 @@ function inDoubt(step: string, cause?: unknown): HostError {
   );
 }
 
-interface Place extends Named {
-  readonly db: Kysely<Tables>;
-  readonly taskId: string;
-}
-
-async function setInDoubt({ db, taskId }: Place, name: string): Promise<void> {
-  await db
-    .updateTable('steps')
-    .set({ status: 'in_doubt' })
-    .where('task_id', '=', taskId)
-    .where('name', '=', name)
-    .where('status', '<>', 'done')
-    .execute();
-}
+interface Place extends Named, StepKey {}
 
 /** What a server said when it took the mail; a person who marks it as sent knows less. */
 function takenBefore(value: unknown, input: Input): Output {
@@ -100,8 +96,7 @@ function takenBefore(value: unknown, input: Input): Output {
   };
 }
 
-async function refuseDoubtful(place: Place): Promise<void> {
-  const { db, taskId, alike } = place;
+async function refuseDoubtful(db: Db, { taskId, alike }: Place): Promise<void> {
   const doubtful = await db
     .selectFrom('step_requests')
     .innerJoin('steps', (join) =>
@@ -117,73 +112,35 @@ async function refuseDoubtful(place: Place): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (doubtful === undefined) return;
-  await setInDoubt(place, doubtful.step);
+  await setStepStatus(db, { taskId, name: doubtful.step }, 'in_doubt');
   throw inDoubt(doubtful.step);
 }
 
-function entryAt(place: Place, key: string): MailEntry {
-  const { db, taskId, name, alike } = place;
-  const open = { task_id: taskId, step: name, number: 0 };
+function entryAt(db: Db, place: Place, key: string): MailEntry {
+  const { name, alike } = place;
+  const request = { ...place, number: 0 };
   return {
     key,
     async begin() {
-      const noted = await db
-        .insertInto('step_requests')
-        .values({ ...open, fingerprint: alike })
-        .onConflict((conflict) => conflict.doNothing())
-        .returning('number')
-        .executeTakeFirst();
-      if (noted === undefined) throw inDoubt(name);
+      if (!(await noteSent(db, request, alike))) throw inDoubt(name);
     },
     async answered(output) {
-      await db.transaction().execute(async (trx) => {
-        const noted = await trx
-          .updateTable('step_requests')
-          .set({ response: JSON.stringify(output), answered_at: sql<Date>`clock_timestamp()` })
-          .where('task_id', '=', taskId)
-          .where('step', '=', name)
-          .where('answered_at', 'is', null)
-          .returning('number')
-          .executeTakeFirst();
-        if (noted === undefined) throw inDoubt(name);
-        await trx
-          .updateTable('steps')
-          .set({ status: 'done', value: output, finished_at: sql<Date>`clock_timestamp()` })
-          .where('task_id', '=', taskId)
-          .where('name', '=', name)
-          .execute();
+      await inTransaction(db, async (trx) => {
+        if (!(await noteAnswered(trx, request, output))) throw inDoubt(name);
+        await finishStep(trx, place, output);
       });
     },
     async unsent() {
-      await db
-        .deleteFrom('step_requests')
-        .where('task_id', '=', taskId)
-        .where('step', '=', name)
-        .where('answered_at', 'is', null)
-        .execute();
+      await forgetUnanswered(db, request);
     },
     async doubt(cause) {
-      await setInDoubt(place, name);
+      await setStepStatus(db, place, 'in_doubt');
       return inDoubt(name, cause);
     },
   };
 }
 
-async function keyOf({ db, taskId, name }: Place): Promise<{ key: string; status: string; value: unknown }> {
-  await db
-    .insertInto('steps')
-    .values({ task_id: taskId, name, idempotency_key: randomUUID() })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  return db
-    .selectFrom('steps')
-    .select(['idempotency_key as key', 'status', 'value'])
-    .where('task_id', '=', taskId)
-    .where('name', '=', name)
-    .executeTakeFirstOrThrow();
-}
-
-export function createMailJournal({ db }: { readonly db: Kysely<Tables> }): MailJournal {
+export function createMailJournal({ db }: { readonly db: Db }): MailJournal {
   /** Per run: the same mail sent twice by one run is two mails. */
   const sent = new WeakMap<Scope, Map<string, number>>();
   return {
@@ -195,10 +152,10 @@ export function createMailJournal({ db }: { readonly db: Kysely<Tables> }): Mail
       const once = nameOf(input, 0).name;
       const nth = counts.get(once) ?? 0;
       counts.set(once, nth + 1);
-      const place = { db, taskId, ...nameOf(input, nth) };
-      await refuseDoubtful(place);
-      const { key, status, value } = await keyOf(place);
-      return status === 'done' ? { taken: takenBefore(value, input) } : entryAt(place, key);
+      const place = { taskId, ...nameOf(input, nth) };
+      await refuseDoubtful(db, place);
+      const { idempotency_key: key, status, value } = await openStep(db, place);
+      return status === 'done' ? { taken: takenBefore(value, input) } : entryAt(db, place, key);
     },
   };
 }
