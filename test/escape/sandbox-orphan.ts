@@ -1,26 +1,6 @@
 /** A host to be killed: starts two runners, one idle and one stuck in a native call, prints their pids and waits. */
-import type { InvocationContext } from '../../sandbox/contract/invocation.ts';
 import { createSandbox } from '../../sandbox/supervisor/sandbox.ts';
-
-const NOBODY: InvocationContext = {
-  module: { type: 'Product', name: 'Probe', version: '1.0.0' },
-  capabilities: [],
-  config: {},
-  secrets: {},
-  tenant: { uuid: '', name: '', locale: 'en', currency: 'USD', timezone: 'UTC' },
-  auth: null,
-  locale: 'en',
-  asset_base: '/',
-  product: null,
-  service: null,
-  instance: null,
-  webhook_url: null,
-  pay: null,
-  task: null,
-  from_version: null,
-  now: 0,
-  seed: '',
-};
+import { BARE_CONTEXT } from '../support/context.ts';
 
 const sandbox = await createSandbox({ ownUids: process.getuid?.() === 0 });
 
@@ -37,7 +17,7 @@ function run(group: string, body: string): Promise<unknown> {
         heapMb: 64,
       }),
     },
-    input: { context: NOBODY, calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
+    input: { context: BARE_CONTEXT, calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
     limits: { entryMs: 60_000, cpuHardMs: 60_000, callsInFlight: 1, calls: 1 },
     wallMs: 60_000,
     onCall: async () => ({}),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { Envelope } from '../../sandbox/contract/envelope.ts';
 import type { InvocationContext, InvocationOutput } from '../../sandbox/contract/invocation.ts';
+import { BARE_CONTEXT } from './context.ts';
 import { createSandbox, type InvokeOutcome, type Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 
 export interface CallOptions {
@@ -26,29 +27,8 @@ module.exports = { default: Probe, controllers: {} };`;
 }
 
 export const CONTEXT: InvocationContext = {
-  module: { type: 'Product', name: 'Probe', version: '1.0.0' },
+  ...BARE_CONTEXT,
   capabilities: ['db', 'http', 'tasks', 'secrets', 'logs', 'views', 'service', 'steps', 'crypt'],
-  config: {},
-  secrets: {},
-  tenant: {
-    uuid: '11111111-1111-4111-8111-111111111111',
-    name: 'Tenant',
-    locale: 'en',
-    currency: 'USD',
-    timezone: 'UTC',
-  },
-  auth: null,
-  locale: 'en',
-  asset_base: '/m/v/assets/',
-  product: null,
-  service: null,
-  instance: null,
-  webhook_url: null,
-  pay: null,
-  task: null,
-  from_version: null,
-  now: 0,
-  seed: Buffer.alloc(32, 1).toString('base64'),
 };
 
 export interface TestSandbox {

@@ -6,6 +6,7 @@ import type { LoadInput } from '../../../sandbox/contract/wire.ts';
 import type { InvokeRequest } from '../../../sandbox/supervisor/sandbox.ts';
 import { loadInputOf } from '../../../src/catalog/versions.ts';
 import { readPackage } from '../../../src/store/package/read.ts';
+import { BARE_CONTEXT } from '../../support/context.ts';
 import { packFolder } from '../../support/modules.ts';
 
 const MODULE = fileURLToPath(new URL('../modules/Plugin/Bench', import.meta.url));
@@ -17,29 +18,9 @@ export async function benchModule(): Promise<LoadInput> {
 }
 
 const CONTEXT: InvocationContext = {
+  ...BARE_CONTEXT,
   module: { type: 'Plugin', name: 'Bench', version: '1.0.0' },
   capabilities: ['logs', 'views', 'crypt'],
-  config: {},
-  secrets: {},
-  tenant: {
-    uuid: '11111111-1111-4111-8111-111111111111',
-    name: 'Bench',
-    locale: 'en',
-    currency: 'USD',
-    timezone: 'UTC',
-  },
-  auth: null,
-  locale: 'en',
-  asset_base: '/m/v/assets/',
-  product: null,
-  service: null,
-  instance: null,
-  webhook_url: null,
-  pay: null,
-  task: null,
-  from_version: null,
-  now: 0,
-  seed: Buffer.alloc(32, 1).toString('base64'),
 };
 
 /** An empty call of installation `number` of a group. */
