@@ -2,6 +2,7 @@
 /** `bulkhead`: the one command for operators and authors. Each subcommand stands in a file of its own under commands/. */
 import { Command } from 'commander';
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { backupCommand, restoreCommand } from './commands/backup.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { keysCommand } from './commands/keys.ts';
 import { startCommand } from './commands/start.ts';
@@ -16,6 +17,8 @@ program.addCommand(startCommand());
 program.addCommand(moduleCommand());
 program.addCommand(doctorCommand());
 program.addCommand(keysCommand());
+program.addCommand(backupCommand());
+program.addCommand(restoreCommand());
 
 try {
   await program.parseAsync();

@@ -107,9 +107,14 @@ async function apply(sql: HostSql, migration: Migration): Promise<void> {
 /**
  * Applies what is missing and returns the names of what it applied, in order. Uses a connection of its own, for the lock
  * belongs to a session.
+ * @param last the number after which it stops
  * @throws HostError CONFLICT when files and database do not fit, or a file fails (the ones before it stay)
  */
-export async function migrate(endpoint: PgEndpoint, folder: string): Promise<string[]> {
+export async function migrate(
+  endpoint: PgEndpoint,
+  folder: string,
+  last = Number.POSITIVE_INFINITY,
+): Promise<string[]> {
   const migrations = await readMigrations(folder);
   await using connection = connectHost(endpoint, { max: 1, applicationName: 'bulkhead migrate' });
   const { sql } = connection;
@@ -123,7 +128,7 @@ export async function migrate(endpoint: PgEndpoint, folder: string): Promise<str
     )`;
   const applied = await sql<Applied[]>`select number, name, sha256 from schema_migrations order by number`;
   compare(migrations, applied);
-  const missing = migrations.slice(applied.length);
+  const missing = migrations.slice(applied.length).filter(({ number }) => number <= last);
   for (const migration of missing) await apply(sql, migration);
   return missing.map(({ name }) => name);
 }

@@ -11,7 +11,7 @@ import { type PgEndpoint, parseEndpoint } from './endpoint.ts';
 import { migrate } from './migrate.ts';
 import { createModulesDatabase, prepareModulesDatabase } from './modules/prepare.ts';
 
-const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
+export const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
 const HOST_ROLE = 'bulkhead';
 const HOST_DATABASE = 'bulkhead';
 const MODULES_SUFFIX = '_modules';
@@ -32,6 +32,10 @@ export interface OpenOptions {
   readonly modulesDatabaseUrl?: string | undefined;
   readonly dataDir: string;
   readonly log: (line: string) => void;
+  /** Looks at the host's database before anything is made in it. */
+  readonly before?: (host: HostConnection) => Promise<void>;
+  /** Migrations beyond this number are left for the next start: what comes in was made before them. */
+  readonly lastMigration?: number;
 }
 
 /** @throws HostError with what to mend: an address that cannot be read or reached, a role that lacks a right */
@@ -50,6 +54,19 @@ export async function openDatabases(options: OpenOptions): Promise<OpenDatabases
   }
 }
 
+/** The names the two databases have in an embedded PostgreSQL. */
+export const EMBEDDED_DATABASES = Object.freeze({
+  host: HOST_DATABASE,
+  modules: `${HOST_DATABASE}${MODULES_SUFFIX}`,
+});
+
+/** Where the modules' database is, for what only reads: it is not made. */
+export function modulesEndpointOf(host: PgEndpoint, modulesDatabaseUrl: string | undefined): PgEndpoint {
+  return modulesDatabaseUrl === undefined
+    ? { ...host, database: `${host.database}${MODULES_SUFFIX}` }
+    : parseEndpoint(modulesDatabaseUrl);
+}
+
 async function open(
   endpoint: PgEndpoint,
   embedded: EmbeddedPostgres | undefined,
@@ -58,7 +75,8 @@ async function open(
   const host = connectHost(endpoint);
   try {
     await checkConnection(host);
-    const applied = await migrate(endpoint, MIGRATIONS);
+    await options.before?.(host);
+    const applied = await migrate(endpoint, MIGRATIONS, options.lastMigration);
     if (applied.length > 0) options.log(`migrations: ${applied.join(', ')}`);
     const modules = connectHost(await modulesEndpoint(host, options), {
       max: 4,
@@ -83,18 +101,18 @@ async function open(
 }
 
 async function modulesEndpoint(host: HostConnection, options: OpenOptions): Promise<PgEndpoint> {
-  if (options.modulesDatabaseUrl !== undefined) return parseEndpoint(options.modulesDatabaseUrl);
-  const database = `${host.endpoint.database}${MODULES_SUFFIX}`;
+  const endpoint = modulesEndpointOf(host.endpoint, options.modulesDatabaseUrl);
+  if (options.modulesDatabaseUrl !== undefined) return endpoint;
   try {
-    await createModulesDatabase(host.sql, database);
+    await createModulesDatabase(host.sql, endpoint.database);
   } catch (cause) {
     throw new HostError(
       'CONFLICT',
-      `The database ${database} for modules cannot be created: grant CREATEDB and CREATEROLE to ${host.endpoint.user}, or set MODULES_DATABASE_URL.`,
+      `The database ${endpoint.database} for modules cannot be created: grant CREATEDB and CREATEROLE to ${host.endpoint.user}, or set MODULES_DATABASE_URL.`,
       { cause },
     );
   }
-  return { ...host.endpoint, database };
+  return endpoint;
 }
 
 /** A role of the host's own in an embedded PostgreSQL, with a password of this start only. */

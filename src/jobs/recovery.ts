@@ -189,3 +189,20 @@ export async function sweepTasks(db: Db): Promise<number> {
     return (await replaceDeadJobs(trx)) + (await requeueJobless(trx)) + (await promoteAll(trx));
   });
 }
+
+/**
+ * After a restore: the tasks are there, the queue is empty and none of their workers lives. What waited waits again, what ran was
+ * interrupted. Safe to be run again. @returns how many it queued
+ */
+export async function requeueAll(db: Db): Promise<number> {
+  const open = await db
+    .selectFrom('tasks')
+    .select('id')
+    .where('finished_at', 'is', null)
+    .where('status', '!=', 'pending')
+    .orderBy('installation_id')
+    .execute();
+  for (const { id } of open) await db.transaction().execute(async (trx) => requeueInterrupted(trx, id));
+  await sweepTasks(db);
+  return open.length;
+}

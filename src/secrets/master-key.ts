@@ -45,6 +45,24 @@ export async function openKeyring(source: MasterKeySource): Promise<Keyring> {
   return createKeyring(keys, () => keysNow(path) ?? keys);
 }
 
+/** The keys as they are now, for a backup. Undefined before the first start. @throws HostError BAD_INPUT as openKeyring */
+export async function masterKeysOf(source: MasterKeySource): Promise<Buffer[] | undefined> {
+  const given = source.env[VARIABLE];
+  if (given !== undefined && given !== '') return parseMasterKeys(given, VARIABLE);
+  const path = join(source.dataDir, FILE);
+  const text = await readKeyFile(path);
+  return text === undefined ? undefined : parseMasterKeys(text, path);
+}
+
+/** Makes the file with these keys, where there is none. @returns its path. @throws HostError CONFLICT if there is another */
+export async function placeMasterKeys(dataDir: string, keys: readonly Buffer[]): Promise<string> {
+  const path = join(dataDir, FILE);
+  const text = await makeKeyFile(path, keys);
+  if (text !== fileText(keys))
+    throw new HostError('CONFLICT', `There is a ${path} already, with another key: it is left as it is.`);
+  return path;
+}
+
 /** Undefined while the file cannot be read: what is known goes on being used. */
 function keysNow(path: string): Buffer[] | undefined {
   try {
@@ -127,13 +145,16 @@ async function keysIn(path: string): Promise<Buffer[]> {
   return parseMasterKeys((await readKeyFile(path)) ?? '', path);
 }
 
+function fileText(keys: readonly Buffer[]): string {
+  return keys.map((key) => `${key.toString('base64')}\n`).join('');
+}
+
 /** Written whole beside it and renamed: there is no moment without a key, and a crash leaves the old file. */
 async function replaceKeyFile(path: string, keys: readonly Buffer[]): Promise<void> {
-  const text = keys.map((key) => `${key.toString('base64')}\n`).join('');
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {
-    await file.writeFile(text);
+    await file.writeFile(fileText(keys));
     await file.sync();
     await file.close();
     const { uid, gid } = await stat(path);
@@ -162,12 +183,15 @@ async function readKeyFile(path: string): Promise<string | undefined> {
  * Written whole under another name and then linked, which fails if the file is there: of two processes that start at once one
  * makes the key and both read it, and a crash leaves no half of a key.
  */
-async function makeKeyFile(path: string): Promise<string> {
+async function makeKeyFile(
+  path: string,
+  keys: readonly Buffer[] = [randomBytes(MASTER_KEY_BYTES)],
+): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   const file = await open(draft, 'wx', 0o600);
   try {
-    await file.writeFile(`${randomBytes(MASTER_KEY_BYTES).toString('base64')}\n`);
+    await file.writeFile(fileText(keys));
     await file.sync();
   } finally {
     await file.close();
