@@ -129,12 +129,20 @@ export function retryingSends(db: Db, run: RunTask): RunTask {
     const outcome = await run(task, how);
     if (outcome.kind !== 'returned' || task.method !== SEND || task.instanceId === null) return outcome;
     const answer = v.safeParse(Answer, outcome.value);
-    const isDone = answer.success && (answer.output.status === 'success' || answer.output.success === true);
-    const doubt = isDone ? undefined : await readDoubt(db, task.id);
+    if (answer.success && (answer.output.status === 'success' || answer.output.success === true))
+      return outcome;
+    if (!(await isDelivery(db, task.id))) return outcome;
+    const doubt = await readDoubt(db, task.id);
     if (doubt !== undefined) return { ...outcome, kind: 'failed', error: doubt };
     if (!answer.success || answer.output.retry !== undefined || isFinal(answer.output.code)) return outcome;
     return { ...outcome, value: { ...answer.output, retry: true } };
   };
+}
+
+/** Any type may call a job of its own "send". */
+async function isDelivery(db: Db, taskId: string): Promise<boolean> {
+  const row = await db.selectFrom('deliveries').select('id').where('task_id', '=', taskId).executeTakeFirst();
+  return row !== undefined;
 }
 
 /** A sender may tell of a mail in doubt as of any failure; another try would end the same, and it is a person's to decide. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { tellEvent } from '../../src/notifications/notifications.ts';
 import { resend } from '../../src/notifications/deliveries.ts';
 import { sendTest } from '../../src/notifications/notifications.ts';
+import { enqueueTask } from '../../src/jobs/queue.ts';
 import { useTestHost } from '../support/host.ts';
 import type { ModuleSource } from '../support/modules.ts';
 import { refusal, type Tenant } from '../support/tenant.ts';
@@ -316,6 +317,38 @@ describe('deliveries', () => {
     await switched(true);
     expect(await tellEvent(a.panel.db, { ...failed, id: 'e10' })).toHaveLength(1);
     await a.panel.db.deleteFrom('notification_rules').where('id', '=', rule.id).execute();
+  });
+});
+
+describe('a job called send of a module that is no sender', () => {
+  test('is tried again only if it says so, as any job', async () => {
+    const { a, publish } = host();
+    await publish({
+      name: 'Till',
+      type: 'Payment',
+      members: `send() { return { status: 'error', message: 'Not today.' }; }`,
+    });
+    const instanceId = await a.installedWithInstance('Till');
+    const task = await enqueueTask(a.panel.db, {
+      installationId: await a.installationId('Till'),
+      instanceId,
+      method: 'send',
+      params: {},
+      tags: [],
+      tries: 3,
+      maxExceptions: 3,
+      backoffS: 1,
+      timeoutS: 60,
+    });
+    const ended = await until('it has ended', async () =>
+      a.panel.db
+        .selectFrom('tasks')
+        .select(['status', 'attempts'])
+        .where('id', '=', task.id)
+        .where('finished_at', 'is not', null)
+        .executeTakeFirst(),
+    );
+    expect(ended).toEqual({ status: 'failed', attempts: 1 });
   });
 });
 

@@ -1,0 +1,2 @@
+-- A task's end asks which delivery it was.
+create index on deliveries (task_id) where task_id is not null;
