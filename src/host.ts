@@ -58,6 +58,7 @@ import { createRecorder, type Recorder } from './catalog/recorder.ts';
 import { dropOld } from './catalog/retention.ts';
 import { createRunnerIds, type RunnerIds } from './catalog/runner-ids.ts';
 import { createTenantCases } from './catalog/tenant-cases.ts';
+import { rollUpUsage } from './catalog/usage-rollup.ts';
 import { createVersions } from './catalog/versions.ts';
 import { ModulePools } from './database/modules/pools.ts';
 import { derivedRolePassword } from './database/modules/passwords.ts';
@@ -333,9 +334,13 @@ async function compose(
       const pump = await startPump({ db, installations, subscribers }, endpoint, log);
       const ticks = startTicks(db, log);
       const forgetting = startLoop(
-        'old logs',
+        'old logs and usage',
         TIDY_MS,
-        async () => void (await dropOld(db, new Date())),
+        async () => {
+          const now = new Date();
+          await dropOld(db, now);
+          await rollUpUsage(db, now);
+        },
         log,
       );
       const stop = async (): Promise<void> =>
