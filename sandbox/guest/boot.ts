@@ -424,7 +424,7 @@ function seal(shared: readonly unknown[]): void {
 }
 
 /** Called by the runner in each isolate, before any module code: the language is hardened, and this way in is gone. */
-function wake(): unknown {
+function wake(): object {
   Reflect.deleteProperty(globalThis, '__bulkhead');
   harden(globalThis);
   return { define, enter, collect: outbox.collect };

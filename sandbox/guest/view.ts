@@ -37,7 +37,13 @@ export function translate(
   );
 }
 
+/** A module that shows nothing pays for no engine: it is made when the first template is rendered, in a world that is hardened by then. */
 export function createViews(resources: Resources): Render {
+  let made: Render | undefined;
+  return (name, data, scope) => (made ??= createEngine(resources))(name, data, scope);
+}
+
+function createEngine(resources: Resources): Render {
   const engine = new Liquid({
     templates: { ...resources.views },
     outputEscape: 'escape',

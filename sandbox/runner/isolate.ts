@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import type ivm from 'isolated-vm';
 import type { LoadInput, LoadReport } from '../contract/wire.ts';
 import { entryTimeout } from './timeout.ts';
+import { warmUp } from './warm-up.ts';
 
 const addon = createRequire(import.meta.url)('./isolated_vm.node') as { readonly ivm: typeof ivm };
 
@@ -30,6 +31,7 @@ interface GuestFunctions {
 const LOAD_TIMEOUT_MS = 5_000;
 const SNAPSHOT_HEAP_MB = 128;
 const GUEST = 'bulkhead:guest';
+const WAKE = 'globalThis.__bulkhead.wake()';
 /** isolated-vm's timer may be early by a little. */
 const TIMER_SLACK_MS = 5;
 /** Options reach isolated-vm as frozen null-prototype objects, so that no inherited property of ours or a guest's counts. */
@@ -49,13 +51,17 @@ export function guestProgram(snapshot: Buffer, readScript: () => string): GuestP
   return { snapshot: new addon.ivm.ExternalCopy(bytes) };
 }
 
-/** Runs the guest once, for the snapshot that every later isolate starts from, and starts one: V8 may end the process over a bad one. */
+/** Runs the guest once, for the snapshot that every later isolate starts from. */
 export function snapshotGuest(script: string): Buffer {
-  const snapshot = addon.ivm.Isolate.createSnapshot([options({ code: script, filename: GUEST })]);
-  const isolate = newIsolate({ snapshot }, SNAPSHOT_HEAP_MB);
+  const source = options({ code: script, filename: GUEST });
+  return Buffer.from(addon.ivm.Isolate.createSnapshot([source], warmUp(WAKE)).copy());
+}
+
+/** Starts an isolate and ends it. V8 may end the process instead. */
+export function tryGuest(program: GuestProgram): void {
+  const isolate = newIsolate(program, SNAPSHOT_HEAP_MB);
   try {
-    boot(isolate, isolate.createContextSync(), { snapshot });
-    return Buffer.from(snapshot.copy());
+    boot(isolate, isolate.createContextSync(), program);
   } finally {
     dispose(isolate);
   }

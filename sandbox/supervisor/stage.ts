@@ -45,7 +45,7 @@ export async function createStage(otherUid: boolean): Promise<Stage> {
     copyFileSync(addonPath(), join(folder, 'isolated_vm.node'));
     chmodSync(join(folder, 'isolated_vm.node'), 0o555);
     const node = otherUid ? enterableNode(folder) : process.execPath;
-    writeFileSync(join(folder, 'guest.snapshot'), guestSnapshot(folder), { mode: 0o444 });
+    writeSnapshot(folder);
     chmodSync(folder, 0o555);
     const guestSha256 = createHash('sha256').update(guest).digest('hex');
     return { folder, node, guestSha256, remove: () => removeStage(folder) };
@@ -56,21 +56,24 @@ export async function createStage(otherUid: boolean): Promise<Stage> {
 }
 
 /**
- * The heap of an isolate in which the guest has run, made and tried by a runner that does nothing else: each isolate begins as a copy of it
- * instead of running the guest's half a megabyte again. Empty if this V8 cannot make one; isolates then run the script.
+ * The heap of an isolate in which the guest has run: each isolate begins as a copy of it instead of running the guest's half a megabyte again.
+ * Empty if this V8 cannot make one; isolates then run the script. Whether it holds is tried in a process of its own, since V8 ends
+ * a process over a bad one, and a seed that only the process that made it has would hide that.
  */
-function guestSnapshot(folder: string): Buffer {
-  const { status, stdout } = spawnSync(
+function writeSnapshot(folder: string): void {
+  const path = join(folder, 'guest.snapshot');
+  const made = runnerAs('snapshot', folder);
+  writeFileSync(path, made.status === 0 ? made.stdout : '', { mode: 0o644 });
+  if (runnerAs('try', folder).status !== 0) writeFileSync(path, '');
+  chmodSync(path, 0o444);
+}
+
+function runnerAs(what: 'snapshot' | 'try', folder: string) {
+  return spawnSync(
     process.execPath,
-    ['--no-node-snapshot', '--no-warnings', join(folder, 'runner.mjs'), 'snapshot'],
-    {
-      cwd: folder,
-      env: {},
-      maxBuffer: SNAPSHOT_BYTES,
-      timeout: SNAPSHOT_TIMEOUT_MS,
-    },
+    ['--no-node-snapshot', '--no-warnings', join(folder, 'runner.mjs'), what],
+    { cwd: folder, env: {}, maxBuffer: SNAPSHOT_BYTES, timeout: SNAPSHOT_TIMEOUT_MS },
   );
-  return status === 0 ? stdout : Buffer.alloc(0);
 }
 
 async function bundleRunner(): Promise<string> {

@@ -5,13 +5,14 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { WARM_UP } from '../../sandbox/runner/warm-up.ts';
 import { createSandbox } from '../../sandbox/supervisor/sandbox.ts';
 import { createStage } from '../../sandbox/supervisor/stage.ts';
 import { useForgedSandbox } from '../escape/sandbox-support.ts';
 import { CONTEXT, moduleScript, useSandbox } from '../support/sandbox.ts';
 
 const IS_ROOT = process.getuid?.() === 0;
-const { value } = useSandbox();
+const { call, value } = useSandbox();
 const withoutSnapshot = useForgedSandbox({ snapshot: '' });
 const HELLO = moduleScript(
   `run() { return [v.safeParse(rules.integer(), '5').output, Object.isFrozen(Error), typeof WebAssembly]; }`,
@@ -34,6 +35,14 @@ describe('the snapshot of the guest', () => {
       ['one', 'two', 'three'].map((key) => value(draw, 'run', [], { key: `random-${key}` })),
     );
     expect(new Set(drawn).size).toBe(3);
+  });
+
+  it('is warmed up by a module that does all it is there for', async () => {
+    const { envelope } = await call(WARM_UP.script, 'run', [], { views: WARM_UP.views });
+    expect(envelope).toMatchObject({
+      ok: true,
+      value: { results: [{ response: { kind: 'json', body: {} } }] },
+    });
   });
 
   it('is not needed: without one the isolate runs the script, as closed as ever', async () => {
