@@ -139,7 +139,7 @@ export const sandboxGuards: readonly Guard[] = [
     name: 'a rejected promise ends nobody',
     threats: ['bridge-rejection'],
     file: 'sandbox/runner/isolate.ts',
-    text: 'if (isolate.isDisposed || performance.now() - startedAt >= timeoutMs - TIMER_SLACK_MS) throw error;',
+    text: 'if (isolate.isDisposed || performance.now() - startedAt >= timeout - TIMER_SLACK_MS) throw error;',
     instead: 'throw error;',
     test: CRASH,
     only: 'by a promise nobody handles',
