@@ -5,8 +5,11 @@
 import * as v from 'valibot';
 import { Body, Headers } from './capabilities/http.ts';
 
-/** What a module sees as `this.tenant`, `this.auth`, `this.config()` and so on (contract §4). Built by the host, never believed back. */
-export interface InvocationContext {
+/**
+ * What all invocations of an installation, or of one of its instances, have in common until something of it changes. It crosses as the text it
+ * is, made once, and is read in the isolate only when a module asks for something of it.
+ */
+export interface SharedContext {
   readonly module: { readonly type: string; readonly name: string; readonly version: string };
   /** Names of the capabilities that are granted (or inherent); the others are absent from `this`. */
   readonly capabilities: readonly string[];
@@ -21,14 +24,20 @@ export interface InvocationContext {
     readonly currency: string;
     readonly timezone: string;
   };
+  readonly locale: string;
+  /** Where the module's assets are served, ending in '/'. */
+  readonly asset_base: string;
+  /** Where deliveries for the instance (else for the installation) are taken; null while the module is read. */
+  readonly webhook_url: string | null;
+}
+
+/** What one invocation alone is about. */
+export interface OwnContext {
   readonly auth: {
     readonly id: string;
     readonly kind: 'admin' | 'client' | 'operator';
     readonly permissions: readonly string[];
   } | null;
-  readonly locale: string;
-  /** Where the module's assets are served, ending in '/'. */
-  readonly asset_base: string;
   readonly product: { readonly uuid: string; readonly data: Readonly<Record<string, unknown>> } | null;
   readonly service: {
     readonly uuid: string;
@@ -37,8 +46,6 @@ export interface InvocationContext {
   } | null;
   /** The set of settings this invocation is for; its module_data is made before anything else is called. */
   readonly instance: { readonly uuid: string; readonly name: string } | null;
-  /** Where deliveries for the instance (else for the installation) are taken; null while the module is read. */
-  readonly webhook_url: string | null;
   /** Where a gateway sends the client back to; null unless the invocation is about a client's payment. */
   readonly pay: { readonly return_url: string; readonly cancel_url: string } | null;
   readonly task: { readonly uuid: string; readonly attempt: number } | null;
@@ -49,6 +56,9 @@ export interface InvocationContext {
   /** 32 random bytes, base64: the root of crypto.getRandomValues in this invocation. */
   readonly seed: string;
 }
+
+/** What a module sees as `this.tenant`, `this.auth`, `this.config()` and so on (contract §4). Built by the host, never believed back. */
+export type InvocationContext = SharedContext & OwnContext;
 
 /** A request as it reaches a module's controller, tab or webhook. `path` is below the module's own prefix. */
 export const ModuleRequest = v.object({
@@ -95,8 +105,20 @@ export interface ModuleCall {
 }
 
 export interface InvocationInput {
-  readonly context: InvocationContext;
+  /** Its text is made once for each object: the same object for the same words saves making them again. */
+  readonly shared: SharedContext;
+  readonly context: OwnContext;
   readonly calls: readonly ModuleCall[];
+}
+
+/** A whole context in its two parts. */
+export function splitContext(whole: InvocationContext): Pick<InvocationInput, 'shared' | 'context'> {
+  const { module, capabilities, config, secrets, tenant, locale, asset_base, webhook_url, ...context } =
+    whole;
+  return {
+    shared: { module, capabilities, config, secrets, tenant, locale, asset_base, webhook_url },
+    context,
+  };
 }
 
 /** The result of one call: plain data, or a response made by view(), json(), redirect() … */

@@ -10,7 +10,7 @@ export const DOWN = {
   load: 1,
   /** id 0, name = isolate key. */
   unload: 2,
-  /** id = invocation, name = isolate key, body = JSON {limits, input}. */
+  /** id = invocation, name = isolate key, body = JSON of limits, of what is shared and of the rest of the input, each on a line. */
   invoke: 3,
   /** id = invocation, name = call number, body = JSON envelope. */
   answer: 4,

@@ -42,13 +42,9 @@ export interface On {
   <N extends string>(event: N, handler: OwnHandler<N>['handle'], options?: HookOptions): void;
 }
 
-/** `on` for one evaluation of a module, and what it registered. */
-export function createHooks(): { readonly on: On; readonly hooks: readonly Hook[] } {
-  const hooks: Hook[] = [];
-  const on = (event: string, handler: unknown, { priority = 0 }: HookOptions = {}): void => {
-    if (typeof event !== 'string' || typeof handler !== 'function')
-      throw new TypeError('on(event, handler): a name and a function are expected');
-    hooks.push({ event, priority, handler: handler as Hook['handler'] });
-  };
-  return { on, hooks };
+/** What `on` was called with. @throws TypeError for the module's author */
+export function toHook(event: string, handler: unknown, { priority = 0 }: HookOptions = {}): Hook {
+  if (typeof event !== 'string' || typeof handler !== 'function')
+    throw new TypeError('on(event, handler): a name and a function are expected');
+  return { event, priority, handler: handler as Hook['handler'] };
 }

@@ -3,7 +3,7 @@
  * cost. Knows groups (who may share a process), module keys and invocations; knows no tenant, route or SQL.
  */
 import { type Envelope, type ErrorCode, HostError, type WireError } from '../contract/envelope.ts';
-import type { InvocationInput, InvocationOutput } from '../contract/invocation.ts';
+import type { InvocationInput, InvocationOutput, SharedContext } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
 import {
   type InvocationLimits,
@@ -151,7 +151,7 @@ class ProcessSandbox implements Sandbox {
     const id = nextInvocation(this.#lastInvocation, (candidate) => running.open.has(candidate));
     this.#lastInvocation = id;
     const startedAt = performance.now();
-    const input = JSON.stringify(request.input);
+    const input = inputText(request.input);
     if (Buffer.byteLength(input) > LIMITS.messageBytes)
       return Promise.resolve(failed({ code: 'LIMIT', message: 'The input is too large.' }));
     return new Promise((resolve) => {
@@ -386,6 +386,15 @@ class ProcessSandbox implements Sandbox {
     await Promise.all(ending.map((running) => running.process.exited));
     this.#stage.remove();
   }
+}
+
+const sharedTexts = new WeakMap<SharedContext, string>();
+
+/** What an installation's invocations share is written once; a line break stands in no JSON text. */
+function inputText({ shared, context, calls }: InvocationInput): string {
+  let text = sharedTexts.get(shared);
+  if (text === undefined) sharedTexts.set(shared, (text = JSON.stringify(shared)));
+  return `${text}\n${JSON.stringify({ context, calls })}`;
 }
 
 /** A function, because the answer changes while one awaits. */

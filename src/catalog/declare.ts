@@ -7,7 +7,7 @@ import semver from 'semver';
 import * as v from 'valibot';
 import { Declaration } from '../../sandbox/contract/declaration.ts';
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import type { InvocationContext, ModuleCall } from '../../sandbox/contract/invocation.ts';
+import { type InvocationContext, type ModuleCall, splitContext } from '../../sandbox/contract/invocation.ts';
 import { isHostCalled, kinds } from '../../sandbox/contract/kinds.ts';
 import { Field, Permission, Route, SidebarEntry } from '../../sandbox/contract/kinds/module.ts';
 import {
@@ -167,7 +167,7 @@ async function ask(
   const outcome = await sandbox.invoke({
     group: { key, ...runnerIds.throwAway() },
     module: { key, load: async () => loadInputOf(contents) },
-    input: { context: emptyContext(manifest), calls },
+    input: { ...splitContext(emptyContext(manifest)), calls },
     limits: {
       entryMs: LIMITS.entryMs,
       cpuHardMs: LIMITS.requestCpuHardMs,

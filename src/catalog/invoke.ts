@@ -9,7 +9,13 @@ import { capabilities, type CapabilityName } from '../../sandbox/contract/capabi
 import { type ErrorCode, HostError, type WireError } from '../../sandbox/contract/envelope.ts';
 import { eventCovers } from '../../sandbox/contract/host-events.ts';
 import { grantsWithin } from '../../sandbox/contract/grant.ts';
-import type { InvocationContext, InvocationOutput, ModuleCall } from '../../sandbox/contract/invocation.ts';
+import type {
+  InvocationContext,
+  InvocationInput,
+  InvocationOutput,
+  ModuleCall,
+  SharedContext,
+} from '../../sandbox/contract/invocation.ts';
 import { LIMITS } from '../../sandbox/contract/limits.ts';
 import type { LoadInput } from '../../sandbox/contract/wire.ts';
 import type { Sandbox, InvokeOutcome } from '../../sandbox/supervisor/sandbox.ts';
@@ -146,7 +152,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
       : asVersion(current, await deps.versions.get(options.versionId));
   checkState(installation, options);
   const instance = await findInstance(deps, installation, options.instanceId);
-  const context = await buildContext(deps, installation, instance, options);
+  const about = await buildContext(deps, installation, instance, options);
   const { wallMs, cpuSoftMs, limits } = boundsOf(options.purpose, installation.grants, options.wallMs);
   const ending = new AbortController();
   const opened = openScope(
@@ -167,7 +173,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
   const outcome = await deps.sandbox.invoke({
     group: { key: installation.tenant.id, ...deps.runnerIds.tenant(installation.tenant.runnerNumber) },
     module: { key: isolateKey(installation), load: () => load(deps, installation) },
-    input: { context, calls: options.calls },
+    input: { shared: about.shared, context: about.context, calls: options.calls },
     limits,
     wallMs,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -322,54 +328,63 @@ async function buildContext(
   installation: Installation,
   instance: Instance | null,
   options: InvokeOptions,
-): Promise<InvocationContext> {
-  const { tenant } = installation;
+): Promise<Pick<InvocationInput, 'shared' | 'context'>> {
   const [secrets, service] = await Promise.all([
     deps.vault.handles({ installationId: installation.id, instanceId: instance?.id ?? null }),
     readService(deps.db, installation, options.serviceId),
   ]);
   const product = await readProduct(deps.db, installation, options.productId ?? service?.productId);
-  const { config, ...fixed } = fixedContext(installation);
   return {
-    ...fixed,
+    shared: sharedContext(deps, installation, instance, secrets),
+    context: {
+      auth: options.account ?? null,
+      product: product ?? null,
+      service:
+        service === undefined
+          ? null
+          : { uuid: service.uuid, data: service.data, provision_data: service.provisionData },
+      instance: instance === null ? null : { uuid: instance.id, name: instance.name },
+      pay: options.pay ?? null,
+      task: options.task === undefined ? null : { uuid: options.task.id, attempt: options.task.attempt },
+      from_version: options.fromVersion ?? null,
+      now: Date.now(),
+      seed: newSeed(),
+    },
+  };
+}
+
+interface KnownContext {
+  readonly installation: Installation;
+  readonly instance: Instance | null;
+  readonly shared: SharedContext;
+}
+/** By the handles of the secrets, which are read anew every few seconds. */
+const knownContexts = new WeakMap<object, KnownContext>();
+
+/** The same object until a snapshot or a secret changes, so that it is written as text once. */
+function sharedContext(
+  deps: InvokerDeps,
+  installation: Installation,
+  instance: Instance | null,
+  secrets: SharedContext['secrets'],
+): SharedContext {
+  const known = knownContexts.get(secrets);
+  if (known?.installation === installation && known.instance === instance) return known.shared;
+  const { version, tenant, grants } = installation;
+  const { type, name, manifest } = version;
+  const shared: SharedContext = {
+    module: { type, name, version: version.version },
+    capabilities: Object.keys(capabilities).filter(
+      (capability) =>
+        capabilities[capability as CapabilityName].inherent || Object.hasOwn(grants, capability),
+    ),
     config: {
-      ...config,
+      ...manifest.config,
+      ...defaults(manifest.settings),
       ...settingsOf(installation, instance),
       ...secrets,
     },
     secrets,
-    auth: options.account ?? null,
-    locale: tenant.locale,
-    asset_base: deps.assetBase(installation),
-    product: product ?? null,
-    service:
-      service === undefined
-        ? null
-        : { uuid: service.uuid, data: service.data, provision_data: service.provisionData },
-    instance: instance === null ? null : { uuid: instance.id, name: instance.name },
-    webhook_url: deps.hookUrl(instance?.hookId ?? installation.hookId),
-    pay: options.pay ?? null,
-    task: options.task === undefined ? null : { uuid: options.task.id, attempt: options.task.attempt },
-    from_version: options.fromVersion ?? null,
-    now: Date.now(),
-    seed: newSeed(),
-  };
-}
-
-type FixedContext = Pick<InvocationContext, 'module' | 'capabilities' | 'config' | 'tenant'>;
-const fixedContexts = new WeakMap<Installation, FixedContext>();
-
-/** What of the context a snapshot decides alone: the same for all invocations until the installation changes. */
-function fixedContext(installation: Installation): FixedContext {
-  const known = fixedContexts.get(installation);
-  if (known !== undefined) return known;
-  const { version, tenant, grants } = installation;
-  const made: FixedContext = {
-    module: { type: version.type, name: version.name, version: version.version },
-    capabilities: Object.keys(capabilities).filter(
-      (name) => capabilities[name as CapabilityName].inherent || Object.hasOwn(grants, name),
-    ),
-    config: { ...version.manifest.config, ...defaults(version.manifest.settings) },
     tenant: {
       uuid: tenant.id,
       name: tenant.name,
@@ -377,9 +392,12 @@ function fixedContext(installation: Installation): FixedContext {
       currency: tenant.currency,
       timezone: tenant.timezone,
     },
+    locale: tenant.locale,
+    asset_base: deps.assetBase(installation),
+    webhook_url: deps.hookUrl(instance?.hookId ?? installation.hookId),
   };
-  fixedContexts.set(installation, made);
-  return made;
+  knownContexts.set(secrets, { installation, instance, shared });
+  return shared;
 }
 
 function defaults(fields: Installation['version']['manifest']['settings']): Record<string, unknown> {

@@ -38,6 +38,8 @@ export interface SecretOwner {
 /** What an installation has: its secrets by handle and the redactor for all of them. */
 export interface OpenSecrets {
   readonly byHandle: ReadonlyMap<string, Secret>;
+  /** Name → handle. The same object for as long as nothing was read anew. */
+  readonly handles: Readonly<Record<string, string>>;
   readonly redactor: Redactor;
 }
 
@@ -142,8 +144,7 @@ export class Vault {
 
   /** Name → handle: what InvocationContext.secrets holds. */
   async handles(whose: Owner): Promise<Readonly<Record<string, string>>> {
-    const { byHandle } = await this.open(whose);
-    return Object.fromEntries([...byHandle.values()].map(({ name, handle }) => [name, handle]));
+    return (await this.open(whose)).handles;
   }
 
   /** Every secret of an installation, opened; with an instance those of that one as well, which go before equal names of the whole. */
@@ -268,6 +269,7 @@ export class Vault {
     }));
     return {
       byHandle: new Map(opened.map((secret) => [secret.handle, secret])),
+      handles: Object.freeze(Object.fromEntries(opened.map(({ name, handle }) => [name, handle]))),
       redactor: createRedactor(opened),
     };
   }

@@ -72,6 +72,7 @@ export function httpGrant(changes: Partial<Grant<'http'>> = {}): Grant<'http'> {
 export function openVault(secrets: readonly Secret[] = []): HttpBrokerDeps['vault'] {
   const opened = {
     byHandle: new Map(secrets.map((secret) => [secret.handle, secret])),
+    handles: Object.fromEntries(secrets.map(({ name, handle }) => [name, handle])),
     redactor: createRedactor(secrets),
   };
   return { open: async () => opened };

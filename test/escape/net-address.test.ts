@@ -29,7 +29,7 @@ afterAll(async () => {
 });
 
 const requests = { ask: async () => 'asked' as const };
-const vault = { open: async () => ({ byHandle: new Map(), redactor: createRedactor([]) }) };
+const vault = { open: async () => ({ byHandle: new Map(), handles: {}, redactor: createRedactor([]) }) };
 const journal = { open: async () => undefined };
 
 type Way = (host: string, resolve: () => Promise<readonly string[]>) => Promise<unknown>;

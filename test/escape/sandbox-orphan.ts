@@ -1,4 +1,5 @@
 /** A host to be killed: starts two runners, one idle and one stuck in a native call, prints their pids and waits. */
+import { splitContext } from '../../sandbox/contract/invocation.ts';
 import { createSandbox } from '../../sandbox/supervisor/sandbox.ts';
 import { BARE_CONTEXT } from '../support/context.ts';
 
@@ -17,7 +18,7 @@ function run(group: string, body: string): Promise<unknown> {
         heapMb: 64,
       }),
     },
-    input: { context: BARE_CONTEXT, calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
+    input: { ...splitContext(BARE_CONTEXT), calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
     limits: { entryMs: 60_000, cpuHardMs: 60_000, callsInFlight: 1, calls: 1 },
     wallMs: 60_000,
     onCall: async () => ({}),

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import type { InvokeOutcome, InvokeRequest, Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 import { sandboxOn } from '../../sandbox/supervisor/sandbox.ts';
 import { createStage, type Stage } from '../../sandbox/supervisor/stage.ts';
+import { splitContext } from '../../sandbox/contract/invocation.ts';
 import { CONTEXT, moduleScript, type TestSandbox } from '../support/sandbox.ts';
 
 export const IS_ROOT = process.getuid?.() === 0;
@@ -93,7 +94,7 @@ export function useForgedSandbox(forgery: Forgery): ForgedSandbox {
           key: options.key ?? `module-${++sequence}`,
           load: async () => ({ name: 'Product/Forged', script, views: {}, lang: {}, heapMb: 64 }),
         },
-        input: { context: CONTEXT, calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
+        input: { ...splitContext(CONTEXT), calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
         limits: {
           entryMs: 1_000,
           cpuHardMs: 2_000,

@@ -196,6 +196,21 @@ describe('an invocation', () => {
     expect(new Set(drawn).size).toBe(drawn.length);
   });
 
+  it('reads what it shares with others of its installation as it was sent, whatever an earlier one did to it', async () => {
+    const script = moduleScript(`run() {
+      const config = this.config();
+      const seen = JSON.stringify([config, this.tenant]);
+      config.nested.list.push('mine');
+      config.added = 1;
+      this.tenant.name = 'mine';
+      return [seen, this.config('added'), this.tenant.name];
+    }`);
+    const context = { config: { nested: { list: [] } } };
+    const first = await value(script, 'run', [], { context });
+    expect(first).toEqual([expect.stringContaining('"list":[]'), 1, 'mine']);
+    expect(await value(script, 'run', [], { context })).toEqual(first);
+  });
+
   it('renders its own views, escaped and translated', async () => {
     const script = moduleScript("page() { return this.view('client_area.general', { name: '<b>' }); }");
     const views = {

@@ -9,6 +9,7 @@ import { WARM_UP } from '../../sandbox/runner/warm-up.ts';
 import { createSandbox } from '../../sandbox/supervisor/sandbox.ts';
 import { createStage } from '../../sandbox/supervisor/stage.ts';
 import { useForgedSandbox } from '../escape/sandbox-support.ts';
+import { splitContext } from '../../sandbox/contract/invocation.ts';
 import { CONTEXT, moduleScript, useSandbox } from '../support/sandbox.ts';
 
 const IS_ROOT = process.getuid?.() === 0;
@@ -60,7 +61,7 @@ describe('the snapshot of the guest', () => {
           key: 'one',
           load: async () => ({ name: 'Product/Probe', script: HELLO, views: {}, lang: {}, heapMb: 64 }),
         },
-        input: { context: CONTEXT, calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
+        input: { ...splitContext(CONTEXT), calls: [{ target: { on: 'module' }, method: 'run', args: [] }] },
         limits: { entryMs: 2_000, cpuHardMs: 2_000, callsInFlight: 1, calls: 1 },
         wallMs: 10_000,
         onCall: async () => ({}),

@@ -1,7 +1,11 @@
 /** A real sandbox with a module given as text, for tests of the boundary itself: no database, no tenant. */
 import { afterAll, beforeAll } from 'vitest';
 import type { Envelope } from '../../sandbox/contract/envelope.ts';
-import type { InvocationContext, InvocationOutput } from '../../sandbox/contract/invocation.ts';
+import {
+  type InvocationContext,
+  type InvocationOutput,
+  splitContext,
+} from '../../sandbox/contract/invocation.ts';
 import { BARE_CONTEXT } from './context.ts';
 import { createSandbox, type InvokeOutcome, type Sandbox } from '../../sandbox/supervisor/sandbox.ts';
 
@@ -80,7 +84,7 @@ export function useSandbox(): TestSandbox {
         }),
       },
       input: {
-        context: { ...CONTEXT, ...options.context },
+        ...splitContext({ ...CONTEXT, ...options.context }),
         calls: [{ target: { on: 'module' }, method, args }],
       },
       limits: {

@@ -1,6 +1,6 @@
 /** The sandbox alone, with the bench's module: no database, no tenant. */
 import { fileURLToPath } from 'node:url';
-import type { InvocationContext } from '../../../sandbox/contract/invocation.ts';
+import { splitContext } from '../../../sandbox/contract/invocation.ts';
 import { LIMITS } from '../../../sandbox/contract/limits.ts';
 import type { LoadInput } from '../../../sandbox/contract/wire.ts';
 import type { InvokeRequest } from '../../../sandbox/supervisor/sandbox.ts';
@@ -17,11 +17,11 @@ export async function benchModule(): Promise<LoadInput> {
   return loadInputOf(await readPackage(await packFolder(MODULE)));
 }
 
-const CONTEXT: InvocationContext = {
+const { shared, context } = splitContext({
   ...BARE_CONTEXT,
   module: { type: 'Plugin', name: 'Bench', version: '1.0.0' },
   capabilities: ['logs', 'views', 'crypt'],
-};
+});
 
 /** An empty call of installation `number` of a group. */
 export function emptyCall(input: LoadInput, group: number, number: number): InvokeRequest {
@@ -29,7 +29,8 @@ export function emptyCall(input: LoadInput, group: number, number: number): Invo
     group: { key: `group-${group}`, ...(IS_ROOT ? { uid: FIRST_UID + group } : {}) },
     module: { key: `installation-${number}`, load: () => Promise.resolve(input) },
     input: {
-      context: { ...CONTEXT, now: Date.now() },
+      shared,
+      context: { ...context, now: Date.now() },
       calls: [{ target: { on: 'module' }, method: 'empty', args: [] }],
     },
     limits: {
