@@ -4,6 +4,8 @@
  * What each kind's id, name and body mean is said beside it; a frame that does not fit is a protocol error and ends the runner.
  */
 
+import type { InvocationInput, SharedContext } from './invocation.ts';
+
 /** From the supervisor. */
 export const DOWN = {
   /** id 0, name = isolate key, body = JSON LoadInput. */
@@ -139,6 +141,15 @@ function decode(data: Buffer, length: number): Frame {
     name: nameEnd === HEADER_BYTES ? '' : data.toString('utf8', HEADER_BYTES, nameEnd),
     body: data.toString('utf8', nameEnd, 4 + length),
   };
+}
+
+const sharedTexts = new WeakMap<SharedContext, string>();
+
+/** An input as it crosses: two JSON texts, in which no line break can stand, with one between them. What is shared is written once. */
+export function inputText({ shared, context, calls }: InvocationInput): string {
+  let text = sharedTexts.get(shared);
+  if (text === undefined) sharedTexts.set(shared, (text = JSON.stringify(shared)));
+  return `${text}\n${JSON.stringify({ context, calls })}`;
 }
 
 /** What a runner needs to make one isolate. */

@@ -4,7 +4,7 @@
  * more: each isolate has the code in its memory.
  */
 import type { InvocationInput } from '../contract/invocation.ts';
-import { DOWN } from '../contract/wire.ts';
+import { DOWN, inputText } from '../contract/wire.ts';
 
 /** It is a module like any other: a test runs it, so that it does not fail unheard. */
 export const WARM_UP = {
@@ -29,19 +29,21 @@ module.exports = { default: WarmUp, controllers: {} };`,
 } as const;
 
 const INPUT: InvocationInput = {
-  context: {
+  shared: {
     module: { type: 'Plugin', name: 'WarmUp', version: '1.0.0' },
     capabilities: ['db', 'logs', 'views'],
     config: {},
     secrets: {},
     tenant: { uuid: '', name: '', locale: 'en', currency: 'USD', timezone: 'UTC' },
-    auth: null,
     locale: 'en',
     asset_base: '/',
+    webhook_url: null,
+  },
+  context: {
+    auth: null,
     product: null,
     service: null,
     instance: null,
-    webhook_url: null,
     pay: null,
     task: null,
     from_version: null,
@@ -59,7 +61,7 @@ export function warmUp(wake: string): string {
   return `{
     const guest = ${wake};
     guest.define(${parameters('Plugin/WarmUp', WARM_UP.script, JSON.stringify(resources))});
-    guest.enter(${parameters(DOWN.invoke, 1, '', JSON.stringify(INPUT))});
+    guest.enter(${parameters(DOWN.invoke, 1, '', inputText(INPUT))});
     guest.collect();
   }`;
 }

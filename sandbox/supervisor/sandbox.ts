@@ -3,10 +3,11 @@
  * cost. Knows groups (who may share a process), module keys and invocations; knows no tenant, route or SQL.
  */
 import { type Envelope, type ErrorCode, HostError, type WireError } from '../contract/envelope.ts';
-import type { InvocationInput, InvocationOutput, SharedContext } from '../contract/invocation.ts';
+import type { InvocationInput, InvocationOutput } from '../contract/invocation.ts';
 import { LIMITS } from '../contract/limits.ts';
 import {
   type InvocationLimits,
+  inputText,
   type LoadInput,
   type LoadReport,
   nextInvocation,
@@ -386,15 +387,6 @@ class ProcessSandbox implements Sandbox {
     await Promise.all(ending.map((running) => running.process.exited));
     this.#stage.remove();
   }
-}
-
-const sharedTexts = new WeakMap<SharedContext, string>();
-
-/** What an installation's invocations share is written once; a line break stands in no JSON text. */
-function inputText({ shared, context, calls }: InvocationInput): string {
-  let text = sharedTexts.get(shared);
-  if (text === undefined) sharedTexts.set(shared, (text = JSON.stringify(shared)));
-  return `${text}\n${JSON.stringify({ context, calls })}`;
 }
 
 /** A function, because the answer changes while one awaits. */
