@@ -49,10 +49,13 @@ export function signInPages<E extends RootEnv>(
   ) => {
     const area = areaOf(c);
     const register = await area.register?.(panel);
+    const mails = register !== undefined && panel.deps.mail !== undefined;
     const data = {
       title: c.get('t')('layout.sign_in'),
       ...area,
       register,
+      // Whoever makes an account here has an address to confirm.
+      confirmAgain: mails ? `${area.base}/confirm` : undefined,
       forgot: `${area.base}/forgot`,
       action: `${area.base}/sign-in`,
       ...extra,

@@ -295,6 +295,75 @@ describe('registering where the host sends mail', () => {
     expect((await visitor.signIn('client', form.email, { password: form.password })).status).toBe(303);
   });
 
+  test('the link is sent again to whoever asks by address, and the answer tells nothing', async () => {
+    await cloud.control.reset();
+    const form = person('again');
+    await panel().visitor().post(`${CLIENT}/register`, form);
+    await cloud.control.reset();
+    const page = await (await panel().visitor().get(`${CLIENT}/sign-in`)).text();
+    expect(page).toContain(`${CLIENT}/confirm`);
+    const ask = async (email: string) => {
+      const answer = await panel().visitor().post(`${CLIENT}/confirm`, { email });
+      return [answer.status, (await answer.text()).replaceAll(/nonce="[^"]*"/g, '')];
+    };
+    const answer = await ask(form.email);
+    expect(await ask('nobody@at.all')).toEqual(answer);
+    // Confirmed long ago: no link that would say so.
+    expect(await ask('carl@client.test')).toEqual(answer);
+    const [path] = await until('the mail', async () => {
+      const sent = await links();
+      return sent.length > 0 ? sent : undefined;
+    });
+    // The first went to the registration; three in all, and no fourth.
+    for (const _try of [1, 2, 3]) expect(await ask(form.email)).toEqual(answer);
+    await until('the third mail', async () => (await links()).length === 2);
+    expect(path).toMatch(/\/confirm\//);
+    expect(
+      (
+        await panel()
+          .visitor()
+          .post((await links()).at(-1) ?? '', {})
+      ).headers.get('location'),
+    ).toContain('email-confirmed');
+    expect(await links()).toHaveLength(2);
+  });
+
+  test('staff confirms an address itself, or has the link sent again; those of another tenant do not', async () => {
+    await cloud.control.reset();
+    const { db } = panel();
+    const form = person('helped');
+    await panel().visitor().post(`${CLIENT}/register`, form);
+    const { id } = await db
+      .selectFrom('accounts')
+      .select('id')
+      .where('email', '=', form.email)
+      .executeTakeFirstOrThrow();
+    const at = `${CLIENT}/admin/clients/${id}`;
+    const admin = panel().visitor();
+    await admin.signIn('admin', 'olga@acme.test');
+    expect(await (await admin.get(at)).text()).toContain('Address not confirmed');
+    expect(await (await admin.get(`${CLIENT}/admin/clients?q=helped`)).text()).toContain(
+      'Address not confirmed',
+    );
+    await cloud.control.reset();
+    expect((await admin.post(`${at}/confirmation-mail`, {})).headers.get('location')).toContain(
+      'confirmation-sent',
+    );
+    expect(await links()).toHaveLength(1);
+    const stranger = panel().visitor();
+    await stranger.signIn('admin', 'hank@globex.test', { tenant: 'globex' });
+    for (const what of ['confirm', 'confirmation-mail'])
+      expect((await stranger.post(`/t/globex/admin/clients/${id}/${what}`, {})).status).toBe(404);
+    expect((await panel().visitor().post(`${CLIENT}/sign-in`, form)).headers.get('location')).toBeNull();
+    expect((await admin.post(`${at}/confirm`, {})).headers.get('location')).toContain('client-confirmed');
+    expect(await told(form.email)).toBe(1);
+    expect((await panel().visitor().signIn('client', form.email, { password: form.password })).status).toBe(
+      303,
+    );
+    expect((await admin.post(`${at}/confirmation-mail`, {})).status).toBe(409);
+    expect(await (await admin.get(at)).text()).not.toContain('Address not confirmed');
+  });
+
   test('a link to a new password confirms the address as well; what nobody confirms is removed', async () => {
     const { db, deps } = panel();
     await cloud.control.reset();

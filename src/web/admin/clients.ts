@@ -2,8 +2,9 @@
 import { sql } from 'kysely';
 import * as v from 'valibot';
 import { HostError } from '../../../sandbox/contract/envelope.ts';
-import { Email, PersonName } from '../../auth/accounts.ts';
+import { confirmAccount, Email, PersonName } from '../../auth/accounts.ts';
 import { AUTH_LIMITS } from '../../auth/limits.ts';
+import { sendConfirmation } from '../client/confirm.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, errorsOf, idFrom, type RawForm } from '../forms.ts';
@@ -35,6 +36,7 @@ async function readClients(panel: Panel, c: AccountContext) {
       'accounts.email',
       'accounts.created_at',
       'accounts.disabled_at',
+      'accounts.unconfirmed_since',
       e
         .selectFrom('services')
         .select(sql<number>`count(*)::int`.as('count'))
@@ -54,7 +56,7 @@ async function readClients(panel: Panel, c: AccountContext) {
 async function clientRow(panel: Panel, c: AccountContext) {
   const row = await panel.deps.db
     .selectFrom('accounts')
-    .select(['id', 'name', 'email', 'created_at', 'disabled_at'])
+    .select(['id', 'name', 'email', 'created_at', 'disabled_at', 'unconfirmed_since'])
     .where('tenant_id', '=', c.get('tenant').id)
     .where('kind', '=', 'client')
     .where('id', '=', idFrom(c.req.param('id')))
@@ -132,10 +134,35 @@ export function clientsPages(app: AccountApp, panel: Panel): void {
       title: client.name,
       crumb: { href: `${c.get('tenantBase')}/admin/clients`, title: c.get('t')('menu.clients') },
       client,
+      mails: panel.deps.mail !== undefined,
       seesServices,
       mayOrder: may(c, 'services.manage'),
       seesBilling: may(c, 'billing.view'),
       services,
     });
+  });
+  confirmationActions(app, panel);
+}
+
+/** What staff can do for a client who made an account and has not confirmed its address. */
+function confirmationActions(app: AccountApp, panel: Panel): void {
+  const backTo = (c: AccountContext, id: string): string => `${c.get('tenantBase')}/admin/clients/${id}`;
+  app.post('/clients/:id/confirm', async (c) => {
+    need(c, 'clients.manage');
+    const client = await clientRow(panel, c);
+    await confirmAccount(panel.deps.db, client.id);
+    return c.redirect(withNote(backTo(c, client.id), 'client-confirmed'), 303);
+  });
+  app.post('/clients/:id/confirmation-mail', async (c) => {
+    need(c, 'clients.manage');
+    const client = await clientRow(panel, c);
+    if (client.unconfirmed_since === null)
+      throw new HostError('CONFLICT', 'The address is confirmed already.');
+    const { tenant, origin, tenantBase } = c.var;
+    const sent = await sendConfirmation(panel, { tenant, origin, tenantBase }, client.id);
+    if (sent === 'no_mail') throw new HostError('CONFLICT', 'This host sends no mail.');
+    if (sent === 'too_often')
+      throw new HostError('LIMIT', 'Too many links were asked for; try again in some minutes.');
+    return c.redirect(withNote(backTo(c, client.id), 'confirmation-sent'), 303);
   });
 }
