@@ -3,9 +3,17 @@
  * (HKDF-SHA256), and both are authenticated, so that a blob moved to another installation or another use does not open. A blob
  * names the master key it was sealed with: a new key goes first in the list, the old ones stay until nothing needs them.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { createDraw } from './draw.ts';
 
 export const MASTER_KEY_BYTES = 32;
 
@@ -18,6 +26,10 @@ const ALGORITHM = 'aes-256-gcm';
 /** An unknown key is looked for so often. */
 const LOOK_MS = 1_000;
 const SALT = 'bulkhead keyring v1';
+/** Derived keys that are kept of one master key: deriving one costs several times what encrypting a line does. */
+const KEYS_KEPT = 1_000;
+
+const newNonce = createDraw(NONCE_BYTES);
 
 /** What a blob is for. Closed, so that two uses never come to share a key by chance. */
 export type SealPurpose = 'secret' | 'crypt' | 'session';
@@ -36,6 +48,8 @@ export interface Keyring {
 interface MasterKey {
   readonly id: Buffer;
   readonly bytes: Uint8Array;
+  /** By purpose and context. */
+  readonly derived: Map<string, KeyObject>;
 }
 
 function masterKey(bytes: Uint8Array): MasterKey {
@@ -44,7 +58,7 @@ function masterKey(bytes: Uint8Array): MasterKey {
       'BAD_INPUT',
       `A master key has ${MASTER_KEY_BYTES} bytes, this one has ${bytes.length}.`,
     );
-  return { id: masterKeyId(bytes), bytes };
+  return { id: masterKeyId(bytes), bytes, derived: new Map() };
 }
 
 /** What blobs call the master key that they are under. */
@@ -64,8 +78,14 @@ function firstOf(keys: readonly MasterKey[]): MasterKey {
   return first;
 }
 
-function derive(key: MasterKey, info: string): Buffer {
-  return Buffer.from(hkdfSync('sha256', key.bytes, SALT, info, MASTER_KEY_BYTES));
+function derive({ bytes, derived }: MasterKey, info: string): KeyObject {
+  const known = derived.get(info);
+  if (known !== undefined) return known;
+  const made = createSecretKey(Buffer.from(hkdfSync('sha256', bytes, SALT, info, MASTER_KEY_BYTES)));
+  const [oldest] = derived.keys();
+  if (oldest !== undefined && derived.size >= KEYS_KEPT) derived.delete(oldest);
+  derived.set(info, made);
+  return made;
 }
 
 function keyIdOf(sealed: Uint8Array): Uint8Array {
@@ -111,7 +131,7 @@ export function createKeyring(
   return {
     seal(purpose, context, plain) {
       const info = `${purpose}\0${context}`;
-      const nonce = randomBytes(NONCE_BYTES);
+      const nonce = newNonce();
       const cipher = createCipheriv(ALGORITHM, derive(current, info), nonce);
       cipher.setAAD(Buffer.from(info));
       const body = Buffer.concat([cipher.update(plain), cipher.final()]);

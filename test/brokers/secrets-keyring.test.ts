@@ -4,12 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { createDraw } from '../../src/secrets/draw.ts';
 import { createKeyring } from '../../src/secrets/keyring.ts';
 import { openKeyring, parseMasterKeys } from '../../src/secrets/master-key.ts';
 
 const KEY = randomBytes(32);
 const OLDER = randomBytes(32);
 const plain = Buffer.from('a value');
+
+describe('drawn bytes', () => {
+  it('are other bytes each time, and the caller’s own', () => {
+    const draw = createDraw(12);
+    const drawn = Array.from({ length: 1_000 }, () => draw());
+    const before = drawn.map((bytes) => bytes.toString('hex'));
+    expect(new Set(before).size).toBe(drawn.length);
+    drawn[0]?.fill(1);
+    expect(drawn.slice(1).map((bytes) => bytes.toString('hex'))).toEqual(before.slice(1));
+  });
+});
 
 describe('keyring', () => {
   it('opens what it sealed, which never looks the same twice', () => {
@@ -43,6 +55,16 @@ describe('keyring', () => {
     expect(rotated.isCurrent(old)).toBe(false);
     expect(rotated.isCurrent(rotated.seal('secret', 'i', plain))).toBe(true);
     expect(() => createKeyring([KEY]).open('secret', 'i', old)).toThrow('belongs to another');
+  });
+
+  it('never takes a nonce twice, and opens what was sealed before a thousand other contexts', () => {
+    const keyring = createKeyring([KEY]);
+    const first = keyring.seal('secret', 'first', plain);
+    const nonces = Array.from({ length: 1_500 }, (_, number) =>
+      keyring.seal('secret', `context ${number}`, plain).toString('hex', 5, 17),
+    );
+    expect(new Set(nonces).size).toBe(nonces.length);
+    expect(keyring.open('secret', 'first', first).equals(plain)).toBe(true);
   });
 
   it('needs keys of 32 bytes', () => {
