@@ -192,7 +192,9 @@ async function bring(
   if (release.yanked)
     throw new HostError(
       'CONFLICT',
-      `${store.name} has taken version ${input.version} back${release.reason === null ? '.' : `: ${release.reason}`}`,
+      release.reason === null
+        ? `${store.name} has taken version ${input.version} back.`
+        : `${store.name} has taken version ${input.version} back: ${release.reason}`,
     );
   const bytes = await client.package(store.url, release);
   await checkIdentity(db, bytes, { ...input.name, version: input.version });

@@ -57,8 +57,13 @@ function allowedFor({ host, port }: Target): EgressAllow {
   return bits === undefined ? [] : [{ cidr: `${literal}/${bits}`, port }];
 }
 
+/** How its faults begin. */
+function named(store: string): string {
+  return `The store ${new URL(store).host}`;
+}
+
 function away(store: string, text: string, cause?: unknown): HostError {
-  return new HostError('HTTP_FAILED', `${new URL(store).host}: ${text}`, { cause });
+  return new HostError('HTTP_FAILED', `${named(store)}: ${text}`, { cause });
 }
 
 function asAway(store: string, error: unknown): HostError {
@@ -115,7 +120,7 @@ export function createStoreClient(deps: StoreClientDeps = {}): StoreClient {
       if (error instanceof HostError && ['NOT_FOUND', 'CONFLICT', 'LIMIT'].includes(error.code)) throw error;
       if (error instanceof ExchangeError && error.cause instanceof DOMException)
         throw away(store, `no complete answer within ${totalMs / 1_000} s.`, error);
-      throw error instanceof HostError && error.message.startsWith(new URL(store).host)
+      throw error instanceof HostError && error.message.startsWith(named(store))
         ? error
         : asAway(store, error);
     }

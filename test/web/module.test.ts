@@ -17,6 +17,27 @@ async function admin() {
 const frames = () => `/t/acme/m/${panel().seeded.installationId}`;
 
 describe('a module’s frame', () => {
+  test('says what went wrong in the language of who sees it, as a page and as data', async () => {
+    const { db } = panel();
+    const visitor = await admin();
+    const locale = (value: string | null) =>
+      db.updateTable('accounts').set({ locale: value }).where('email', '=', 'olga@acme.test').execute();
+    await locale('pl');
+    const polish = panel().visitor();
+    await polish.signIn('admin', 'olga@acme.test');
+    await locale(null);
+    const nowhere = `/t/acme/m/service/${panel().seeded.installationId}`;
+    const ask = async (who: typeof visitor) => {
+      const data = await who.get(`${nowhere}/tab/call`, { 'x-csrf-token': who.csrf });
+      return [await (await who.get(`${nowhere}/tab`)).text(), await data.text()];
+    };
+    const [page, data] = await ask(polish);
+    expect(page).toContain('Nie udało się pokazać tej strony');
+    expect(page).toContain('Nie ma takiej usługi.');
+    expect(data).toContain('"code":"NOT_FOUND","message":"Nie ma takiej usługi."');
+    expect((await ask(visitor))[1]).toContain('There is no such service.');
+  });
+
   test('may load its own version’s assets and our kit, and reach nothing', async () => {
     const response = await (await admin()).get(`${frames()}/page/servers`);
     const { origin, seeded } = panel();

@@ -13,27 +13,34 @@ import { sentencesOf } from './support/sentences.ts';
 const others = (Object.keys(LANGUAGES) as Lang[]).filter((lang) => lang !== 'en');
 const ROOT = new URL('../../', import.meta.url);
 const FOLDERS = [
-  'web',
-  'auth',
-  'billing',
-  'catalog',
-  'events',
-  'flows',
-  'jobs',
-  'notifications',
-  'schedules',
+  'src/web',
+  'src/auth',
+  'src/billing',
+  'src/brokers',
+  'src/care',
+  'src/catalog',
+  'src/events',
+  'src/flows',
+  'src/jobs',
+  'src/notifications',
+  'src/schedules',
+  'src/stores',
+  'src/database/modules',
+  'sandbox/supervisor',
 ];
 /** Whose sentences no page shows: authors read them in the kit, operators in the log and the terminal, machines over HTTP. */
 const NOT_ON_PAGES = [
-  'auth/addresses.ts',
-  'catalog/declare.ts',
-  'catalog/publish.ts',
-  'jobs/worker.ts',
-  'notifications/templates.ts',
-  'notifications/texts/',
-  'web/module/webhooks.ts',
-  'web/static-files.ts',
-  'web/store/upload.ts',
+  'src/auth/addresses.ts',
+  'src/catalog/declare.ts',
+  'src/catalog/publish.ts',
+  'src/jobs/worker.ts',
+  'src/notifications/templates.ts',
+  'src/notifications/texts/',
+  'src/web/module/webhooks.ts',
+  'src/web/static-files.ts',
+  'src/web/store/upload.ts',
+  'src/database/modules/names.ts',
+  'sandbox/supervisor/launch.ts',
 ];
 /** Put together where they are said, from parts that are no sentences. */
 const PUT_TOGETHER = new Set([
@@ -48,11 +55,11 @@ const LOGGED = /^Task \{1\} /;
 
 function sentencesOnPages(): { readonly file: string; readonly sentence: string }[] {
   return FOLDERS.flatMap((folder) =>
-    readdirSync(new URL(`src/${folder}/`, ROOT), { recursive: true, encoding: 'utf8' })
+    readdirSync(new URL(`${folder}/`, ROOT), { recursive: true, encoding: 'utf8' })
       .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
       .filter((file) => file.endsWith('.ts') && !NOT_ON_PAGES.some((left) => file.startsWith(left)))
       .flatMap((file) =>
-        sentencesOf(readFileSync(new URL(`src/${file}`, ROOT), 'utf8')).map((sentence) => ({
+        sentencesOf(readFileSync(new URL(file, ROOT), 'utf8')).map((sentence) => ({
           file,
           sentence,
         })),
@@ -135,9 +142,9 @@ describe.each(others)('what the host says, in %s', (lang) => {
     const source = [
       ...contract,
       ...FOLDERS.flatMap((folder) =>
-        readdirSync(new URL(`src/${folder}/`, ROOT), { recursive: true, encoding: 'utf8' })
+        readdirSync(new URL(`${folder}/`, ROOT), { recursive: true, encoding: 'utf8' })
           .filter((name) => name.endsWith('.ts'))
-          .map((name) => readFileSync(new URL(`src/${folder}/${name}`, ROOT), 'utf8')),
+          .map((name) => readFileSync(new URL(`${folder}/${name}`, ROOT), 'utf8')),
       ),
     ].join('\n');
     const unsaid = [...known.keys()].filter(
@@ -163,6 +170,19 @@ describe('a sentence', () => {
     expect(said('pl', 'activate(): The module refused.')).toBe('activate(): Moduł odmówił.');
     expect(said('pl', 'Send requests to the address in its setting “server”.')).toBe(
       'Wysyłać żądania do adresu z ustawienia „server”.',
+    );
+  });
+
+  test('of a refusal is found with its reason, and what to add to the manifest stays', () => {
+    expect(said('pl', 'http: the host refused the connection; check the port.')).toBe(
+      'http: host odrzucił połączenie; sprawdź port.',
+    );
+    expect(said('pl', 'http: host a.b is not granted; add it to permissions.http.hosts')).toBe(
+      'http: brak zgody na host a.b; trzeba to dodać do permissions.http.hosts',
+    );
+    expect(said('pl', 'The store a.example: it answered 500.')).toBe('Sklep a.example: odpowiedział 500.');
+    expect(said('pl', 'smtp: the mail server refused the mail. It said: 550 no such user.')).toBe(
+      'smtp: serwer poczty odrzucił wiadomość. Jego słowa: 550 no such user.',
     );
   });
 

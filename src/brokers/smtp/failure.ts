@@ -22,8 +22,9 @@ const TEMPORARY: ReadonlySet<SmtpReason> = new Set(['dns', 'unreachable', 'timeo
 
 /** SMTP_FAILED with `data.reason`, `data.temporary` and what the server said, if anything. */
 export function smtpFailed(reason: SmtpReason, said = '', cause?: unknown): HostError {
-  const text = said === '' ? '' : ` It said: ${said}`;
-  return new HostError('SMTP_FAILED', `smtp: ${SMTP_FAILURES[reason]}.${text}`, {
+  const why = SMTP_FAILURES[reason];
+  const text = said === '' ? `smtp: ${why}.` : `smtp: ${why}. It said: ${said}`;
+  return new HostError('SMTP_FAILED', text, {
     cause,
     data: { reason, temporary: TEMPORARY.has(reason) },
   });

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import { escapeHtml } from '../filters.ts';
 import type { TenantEnv } from '../env.ts';
+import type { Translate } from '../lang/texts.ts';
 import type { Panel } from '../panel.ts';
 import { frameHtml, frameNotice, sendFrame, type FrameOwner } from './frame-document.ts';
 
@@ -29,34 +30,41 @@ export function insidePath(to: string): string | undefined {
 /** A module's answer as the document of its frame. @param pages URL prefix of the module's pages, with a slash at its end */
 export function showInFrame(
   panel: Panel,
-  c: Context,
+  c: Context<TenantEnv>,
   owner: FrameOwner,
   response: ModuleResponse,
   pages: string,
 ): Response {
   if (response.kind === 'redirect') return redirectFrame(panel, c, owner, response.to, pages);
-  return sendFrame(panel, c, owner, documentOf(response));
+  return sendFrame(panel, c, owner, documentOf(response, c.get('t')));
 }
 
-function documentOf(response: Exclude<ModuleResponse, { kind: 'redirect' }>): string {
+function documentOf(response: Exclude<ModuleResponse, { kind: 'redirect' }>, t: Translate): string {
   if (response.kind === 'html') return response.html;
   if (response.kind === 'text') return `<pre>${escapeHtml(response.text)}</pre>`;
   if (response.kind === 'json')
     return `<pre>${escapeHtml(JSON.stringify(response.body, null, 2) ?? '')}</pre>`;
-  return frameNotice('A file', 'Open it with a link that has the download attribute.');
+  return frameNotice(t('layout.frame_file'), t('layout.frame_file_text'));
 }
 
 /** Inside the module the frame goes on; an outside address waits for a click, which the panel asks about. */
-function redirectFrame(panel: Panel, c: Context, owner: FrameOwner, to: string, pages: string): Response {
+function redirectFrame(
+  panel: Panel,
+  c: Context<TenantEnv>,
+  owner: FrameOwner,
+  to: string,
+  pages: string,
+): Response {
+  const t = c.get('t');
   if (isOutside(to)) {
     const target = escapeHtml(to);
-    const host = escapeHtml(URL.parse(to)?.host ?? to);
-    const link = `<a class="btn btn-primary" href="${target}">Go to ${host}</a>`;
+    const words = escapeHtml(t('layout.frame_go_to', { host: URL.parse(to)?.host ?? to }));
+    const link = `<a class="btn btn-primary" href="${target}">${words}</a>`;
     return sendFrame(
       panel,
       c,
       owner,
-      `<div class="notice"><p>This page leads to another site.</p>${link}</div>`,
+      `<div class="notice"><p>${escapeHtml(t('layout.frame_leaves'))}</p>${link}</div>`,
     );
   }
   const inside = insidePath(to);

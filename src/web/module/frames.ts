@@ -16,6 +16,9 @@ import type { TenantEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
 import { idFrom } from '../forms.ts';
 import { CSRF_HEADER } from '../guard.ts';
+import { FIRST_LANGUAGE } from '../lang/languages.ts';
+import { setLanguage } from '../language.ts';
+import { said } from '../lang/said.ts';
 import { installationOf, nothingHere, runs, type InstallationRow } from '../need.ts';
 import type { Panel } from '../panel.ts';
 import { findAccount } from '../session.ts';
@@ -32,6 +35,7 @@ async function accountFor(panel: Panel, c: FrameContext, area: 'admin' | 'client
   const account = await findAccount(panel, c, c.get('tenant').id, area);
   if (account === undefined)
     throw new HostError('NOT_GRANTED', 'You are not signed in any more. Reload the page.');
+  setLanguage(c, { tenantLocale: c.get('tenant').locale, accountLocale: account.locale });
   return account;
 }
 
@@ -105,14 +109,18 @@ function frameError(panel: Panel, c: FrameContext, error: unknown): Response {
   const id = c.get('requestId');
   if (known === undefined)
     panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
-  const message = known?.message ?? `Something went wrong on our side. Error number ${id}.`;
+  // An error may come before it is known who reads it.
+  const message = said(
+    c.get('lang') ?? FIRST_LANGUAGE,
+    known?.message ?? `Something went wrong on our side. Error number ${id}.`,
+  );
   const code = known?.code ?? 'INTERNAL';
   if (isCall(c)) return c.json({ error: { code, message, id } }, statusOf(code));
   return sendFrame(
     panel,
     c,
     { origin: c.get('origin') ?? '', versionId: NO_VERSION },
-    frameNotice('This page could not be shown', message),
+    frameNotice(c.get('t')('layout.frame_failed'), message),
     502,
   );
 }

@@ -12,7 +12,7 @@ interface Reading {
 const QUOTES = new Set(["'", '"', '`']);
 /** What a regular expression may stand after; after anything else "/" divides. */
 const BEFORE_REGEX = /(?:^|[(,=:[!&|?{};\n]|\breturn|=>)\s*$/;
-const SENTENCE = /^(?=.*\s)[A-Z{“"„](?:.*[^.])?[.?!]$/s;
+const SENTENCE = /^(?=.*\s)(?:[A-Z{"“„]|[a-z]{2,12}: [a-z{"“„])(?:.*[^.])?[.?!]$/s;
 
 function isSentence(text: string): boolean {
   return SENTENCE.test(text) && /[a-z]{2}/.test(text) && !/[<>]|\b(?:select|update|delete from)\b/.test(text);
