@@ -58,6 +58,7 @@ const USER_AGENT_CHARS = 300;
 const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 
 export function createSessions(db: Kysely<Tables>, now: () => number): Sessions {
+  /** By the token itself: to hash it anew for each request would cost more than all else here. */
   const cache = new Map<string, Cached>();
   /** Grows with each revocation: what was read before one is not cached after it. */
   let generation = 0;
@@ -67,8 +68,9 @@ export function createSessions(db: Kysely<Tables>, now: () => number): Sessions 
     for (const [key, entry] of cache) if (matches(entry.signedIn)) cache.delete(key);
   }
 
-  function remember(key: string, entry: Cached): void {
-    cache.set(key, entry);
+  function remember(token: string, entry: Cached): void {
+    // A copy: what was cut out of a header holds all of it.
+    cache.set(Buffer.from(token).toString('latin1'), entry);
     if (cache.size <= AUTH_LIMITS.sessionCacheEntries) return;
     const oldest = cache.keys().next();
     if (oldest.done !== true) cache.delete(oldest.value);
@@ -96,19 +98,17 @@ export function createSessions(db: Kysely<Tables>, now: () => number): Sessions 
 
     async find(token) {
       if (!TOKEN.test(token)) return undefined;
-      const hash = sha256(token);
-      const key = hash.toString('base64');
       const time = now();
-      const cached = cache.get(key);
+      const cached = cache.get(token);
       if (cached !== undefined && cached.until > time && cached.expiresAt > time) return cached.signedIn;
-      cache.delete(key);
+      cache.delete(token);
       const started = generation;
-      const row = await readSession(db, hash);
+      const row = await readSession(db, sha256(token));
       if (row === undefined || row.expires_at.getTime() <= time) return undefined;
       const expiresAt = await touch(db, row, time);
       const signedIn = toSignedIn(row);
       if (started === generation)
-        remember(key, { signedIn, until: time + AUTH_LIMITS.sessionCacheMs, expiresAt });
+        remember(token, { signedIn, until: time + AUTH_LIMITS.sessionCacheMs, expiresAt });
       return signedIn;
     },
 

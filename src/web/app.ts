@@ -3,7 +3,6 @@
  * app, with `mount` (not `route`) so that it keeps its own error pages: `server.mount('/hosting', createApp(deps).fetch)`, with
  * '/hosting' at the end of deps.publicUrl.
  */
-import { randomUUID } from 'node:crypto';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Hono, type Context, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -27,12 +26,11 @@ import { storeApi } from './store/api.ts';
 import { packageUpload, UPLOAD_PATH } from './store/upload.ts';
 import { operatorArea } from './operator/area.ts';
 import type { Panel } from './panel.ts';
+import { RememberingRouter } from './remembering-router.ts';
 import { addressOf, siteAt } from './site.ts';
 import { loadStaticFiles } from './static-files.ts';
 import { loadTemplates } from './templates.ts';
 import { withTenant } from './tenants.ts';
-
-const REQUEST_ID_CHARACTERS = 12;
 
 /** The whole panel. Reads its templates and static files now, so that a missing one fails the start and not a page. */
 export function createApp(deps: WebDeps): Hono<RootEnv> {
@@ -46,15 +44,16 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
     payPages: new PayPages(),
     dataHeaders: dataHeaders(site.secure),
   };
-  const app = new Hono<RootEnv>({ getPath: (request) => site.routePath(addressOf(request.url)) });
+  const app = new Hono<RootEnv>({
+    getPath: (request) => site.routePath(addressOf(request.url)),
+    router: new RememberingRouter(),
+  });
 
   app.onError((error, c) => errorAnswer(panel, c, error));
   app.notFound((c) => errorAnswer(panel, c, new HostError('NOT_FOUND', 'There is no such page.')));
-  app.use(async (c, next) => {
-    // Drawn from what Node keeps ready; the last part is 48 random bits.
-    c.set('requestId', randomUUID().slice(-REQUEST_ID_CHARACTERS));
+  app.use((c, next) => {
     setLanguage(c);
-    await next();
+    return next();
   });
   app.use(securityHeaders(site.secure));
   app.get('/healthz', (c) => c.text('ok'));
@@ -86,7 +85,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
 /** Refuses a Host we do not answer to, and says who asks. @throws NOT_FOUND */
 function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
   const proxies = parseProxies(panel.deps.trustedProxies ?? '');
-  return async (c, next) => {
+  return (c, next) => {
     const origin = panel.site.originOf(addressOf(c.req.url).host);
     if (origin === undefined)
       throw new HostError('NOT_FOUND', 'This address is not served here. The operator sets the public URL.');
@@ -94,7 +93,7 @@ function knownHost(panel: Panel): MiddlewareHandler<RootEnv> {
     if (c.req.url.includes('%00')) throw new HostError('NOT_FOUND', 'There is no such page.');
     c.set('origin', origin);
     c.set('address', clientOf(panel.deps, proxies, c));
-    await next();
+    return next();
   };
 }
 

@@ -23,13 +23,31 @@ function options(scope: CookieScope) {
   } as const;
 }
 
-/** Each request asks for cookies that it mostly does not have: then the header is searched and not read apart. */
-function readCookie(c: Context, name: string): string | undefined {
-  return c.req.header('cookie')?.includes(name) === true ? getCookie(c, name) : undefined;
+interface Cookie {
+  readonly name: string;
+  /** As browsers send it back, without anything that would have to be decoded. */
+  readonly plain: RegExp;
 }
 
+function cookie(name: string): Cookie {
+  return { name, plain: new RegExp(`(?:^|; )${name}=([\\w-]+)(?:;|$)`) };
+}
+
+/** Each request asks for cookies that it mostly does not have: then the header is searched and not read apart. */
+function readCookie(c: Context, { name, plain }: Cookie): string | undefined {
+  const header = c.req.header('cookie');
+  if (header?.includes(name) !== true) return undefined;
+  return plain.exec(header)?.[1] ?? getCookie(c, name);
+}
+
+const SESSION_COOKIES = {
+  operator: cookie(COOKIE_NAMES.operator),
+  admin: cookie(COOKIE_NAMES.admin),
+  client: cookie(COOKIE_NAMES.client),
+};
+
 export function readSessionCookie(c: Context, area: Area): string | undefined {
-  return readCookie(c, COOKIE_NAMES[area]);
+  return readCookie(c, SESSION_COOKIES[area]);
 }
 
 export function writeSessionCookie(c: Context, scope: CookieScope, token: string): void {
@@ -41,7 +59,7 @@ export function clearSessionCookie(c: Context, scope: CookieScope): void {
   deleteCookie(c, COOKIE_NAMES[scope.area], options(scope));
 }
 
-const LANGUAGE_COOKIE = 'bh_lang';
+const LANGUAGE_COOKIE = cookie('bh_lang');
 
 /** The language somebody chose who was not signed in, or whose choice is younger than their account's row here. */
 export function readLanguageCookie(c: Context): string | undefined {
@@ -53,7 +71,7 @@ export function writeLanguageCookie(
   language: string,
   site: { base: string; secure: boolean },
 ): void {
-  setCookie(c, LANGUAGE_COOKIE, language, {
+  setCookie(c, LANGUAGE_COOKIE.name, language, {
     path: site.base === '' ? '/' : site.base,
     httpOnly: true,
     sameSite: 'Lax',

@@ -17,8 +17,8 @@ export interface Tenant {
 export type Area = 'operator' | 'admin' | 'client';
 
 interface Base {
-  /** Shown on error pages and written to the log beside the cause. */
-  requestId: string;
+  /** Asked for with requestIdOf(). */
+  requestId?: string;
   /** Scheme and host the browser sees: 'https://panel.example.com'. */
   origin: string;
   /** The client's address. */

@@ -8,6 +8,7 @@ import { FIRST_LANGUAGE } from './lang/languages.ts';
 import { said } from './lang/said.ts';
 import type { TextKey, Translate } from './lang/texts.ts';
 import { plainPage, type Panel } from './panel.ts';
+import { requestIdOf } from './request-id.ts';
 
 const STATUSES: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   BAD_INPUT: 422,
@@ -76,7 +77,7 @@ function tell(error: unknown): Told {
 export async function errorAnswer(panel: Panel, c: Context<ErrorEnv>, error: unknown): Promise<Response> {
   const hidden = error instanceof InvocationFailed && c.get('area') === 'client';
   const told = hidden ? forClient(error, c.get('t')) : tell(error);
-  const id = c.get('requestId') ?? 'unknown';
+  const id = requestIdOf(c);
   if (told.status === 500)
     panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
   const message = said(c.get('lang') ?? FIRST_LANGUAGE, told.message);

@@ -22,7 +22,7 @@ function refuse(why: string): HostError {
 }
 
 /** Refuses a state-changing request that does not come from a page of ours. @throws NOT_GRANTED */
-export const sameOriginOnly: MiddlewareHandler<RootEnv> = async (c, next) => {
+export const sameOriginOnly: MiddlewareHandler<RootEnv> = (c, next) => {
   if (changesState(c.req.method)) {
     const origin = c.req.header('origin');
     const site = c.req.header('sec-fetch-site');
@@ -30,7 +30,7 @@ export const sameOriginOnly: MiddlewareHandler<RootEnv> = async (c, next) => {
     if (site !== undefined && site !== 'same-origin') throw refuse('it comes from another site');
     if (origin === undefined && site === undefined) throw refuse('it does not say where it comes from');
   }
-  await next();
+  return next();
 };
 
 /** Compares the token of a form or header with the session's. @throws NOT_GRANTED */

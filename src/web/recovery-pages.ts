@@ -17,6 +17,7 @@ import { ownPath } from './language.ts';
 import { accountBehindLink } from './link-account.ts';
 import { withNote } from './notes.ts';
 import { plainPage, type Panel } from './panel.ts';
+import { requestIdOf } from './request-id.ts';
 import type { SignInArea } from './sign-in-pages.ts';
 
 const CodeForm = v.object({
@@ -121,7 +122,7 @@ function forgotPages<E extends RootEnv>(app: Hono<E>, panel: Panel, areaOf: Area
     if (form.ok && panel.deps.mail !== undefined && (await byEmail.take(key, now())).waitMs === 0) {
       // Not waited for: how long it takes would tell whether there is such an account.
       void sendLink(area, form.value.email, c).catch((error: unknown) =>
-        panel.deps.reportError(error, { id: c.get('requestId'), method: 'POST', path: '/forgot' }),
+        panel.deps.reportError(error, { id: requestIdOf(c), method: 'POST', path: '/forgot' }),
       );
     }
     return page(c, panel.deps.mail !== undefined);

@@ -6,7 +6,9 @@ export const FIRST_LANGUAGE: Lang = 'en';
 
 /** The language of a tag such as 'pl-PL', if it is one of ours. */
 export function languageOf(tag: string | null | undefined): Lang | undefined {
-  const language = (tag ?? '').trim().split(/[-_]/, 1)[0]?.toLowerCase() ?? '';
+  if (tag === undefined || tag === null) return undefined;
+  if (isLanguage(tag)) return tag;
+  const language = tag.trim().split(/[-_]/, 1)[0]?.toLowerCase() ?? '';
   return isLanguage(language) ? language : undefined;
 }
 

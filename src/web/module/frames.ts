@@ -21,6 +21,7 @@ import { setLanguage } from '../language.ts';
 import { said } from '../lang/said.ts';
 import { installationOf, nothingHere, runs, type InstallationRow } from '../need.ts';
 import type { Panel } from '../panel.ts';
+import { requestIdOf } from '../request-id.ts';
 import { findAccount } from '../session.ts';
 import { searchOf } from '../site.ts';
 import { isOutside, showInFrame, tellBridge } from './answer.ts';
@@ -106,7 +107,7 @@ export function moduleFrames(panel: Panel): Hono<TenantEnv> {
 /** In a frame an error is a notice, for the bridge it is data; an error page of the panel would refuse to be framed. */
 function frameError(panel: Panel, c: FrameContext, error: unknown): Response {
   const known = error instanceof HostError && error.code !== 'INTERNAL' ? error : undefined;
-  const id = c.get('requestId');
+  const id = requestIdOf(c);
   if (known === undefined)
     panel.deps.reportError(error, { id, method: c.req.method, path: new URL(c.req.url).pathname });
   // An error may come before it is known who reads it.

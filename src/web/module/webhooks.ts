@@ -11,6 +11,7 @@ import { statusOf } from '../errors.ts';
 import { WEB_LIMITS } from '../limits.ts';
 import { minuteLimit } from '../minute-limit.ts';
 import type { Panel } from '../panel.ts';
+import { requestIdOf } from '../request-id.ts';
 import { moduleRequest } from './request.ts';
 
 const HOOK_ID = /^[A-Za-z0-9_-]{20,80}$/;
@@ -39,7 +40,7 @@ export function webhooks(app: Hono<RootEnv>, panel: Panel): void {
 }
 
 function refused(panel: Panel, c: Context<RootEnv>, error: unknown): Response {
-  const id = c.get('requestId');
+  const id = requestIdOf(c);
   const code = error instanceof HostError ? error.code : 'INTERNAL';
   if (code === 'INTERNAL') panel.deps.reportError(error, { id, method: c.req.method, path: '/hooks' });
   if (code === 'LIMIT') c.header('Retry-After', '60');

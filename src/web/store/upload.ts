@@ -11,6 +11,7 @@ import { countTries } from '../../auth/tries.ts';
 import type { RootEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
 import type { Panel } from '../panel.ts';
+import { requestIdOf } from '../request-id.ts';
 
 export const UPLOAD_PATH = '/store/packages';
 
@@ -37,7 +38,7 @@ export function packageUpload(app: Hono<RootEnv>, panel: Panel): void {
       });
       return c.json({ versionId, status: 'in_review' }, 201);
     } catch (error) {
-      const id = c.get('requestId');
+      const id = requestIdOf(c);
       if (!(error instanceof HostError))
         panel.deps.reportError(error, { id, method: 'POST', path: UPLOAD_PATH });
       const known =

@@ -12,6 +12,7 @@ import { escapeHtml } from '../../filters.ts';
 import { checkForm } from '../../forms.ts';
 import { nothingHere } from '../../need.ts';
 import type { Panel } from '../../panel.ts';
+import { requestIdOf } from '../../request-id.ts';
 import { findAccount } from '../../session.ts';
 import { deliveryOf } from './rows.ts';
 import { localeFrom, templateFrom } from './words.ts';
@@ -55,7 +56,7 @@ export function mailFrames(panel: Panel): Hono<TenantEnv> {
   const { notifications } = panel.deps;
   app.onError((error, c) => {
     if (error instanceof HostError && error.code !== 'INTERNAL') return notice(c, error.message);
-    panel.deps.reportError(error, { id: c.get('requestId'), method: c.req.method, path: c.req.path });
+    panel.deps.reportError(error, { id: requestIdOf(c), method: c.req.method, path: c.req.path });
     return notice(c, 'Something went wrong on our side.');
   });
   app.get('/deliveries/:id', async (c) => {
