@@ -14,7 +14,8 @@ const ROUTES = [
 
 function routers(): { remembering: RememberingRouter<string>; plain: TrieRouter<string> } {
   const both = { remembering: new RememberingRouter<string>(), plain: new TrieRouter<string>() };
-  for (const route of ROUTES) for (const router of Object.values(both)) router.add(...route);
+  for (const [method, path, name] of ROUTES)
+    for (const router of Object.values(both)) router.add(method, path, name);
   return both;
 }
 

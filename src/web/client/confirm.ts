@@ -16,6 +16,7 @@ import { translators } from '../lang/texts.ts';
 import { accountBehindLink } from '../link-account.ts';
 import { withNote } from '../notes.ts';
 import { plainPage, type Panel } from '../panel.ts';
+import { requestIdOf } from '../request-id.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -119,7 +120,7 @@ function againPages(app: Hono<TenantEnv>, panel: Panel): void {
     // Not waited for: how long it takes would tell whether there is such an account.
     if (form.ok)
       void sendAgain(panel, c.var, form.value.email).catch((error: unknown) =>
-        panel.deps.reportError(error, { id: c.get('requestId'), method: 'POST', path: '/confirm' }),
+        panel.deps.reportError(error, { id: requestIdOf(c), method: 'POST', path: '/confirm' }),
       );
     return page(panel, c, mail === undefined ? { unsent: true } : { mayBeSent: true });
   });
