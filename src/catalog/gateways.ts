@@ -6,14 +6,14 @@ import type { Kysely } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { refusal } from '../../sandbox/contract/grant.ts';
 import { hostInWords } from '../../sandbox/contract/host-pattern.ts';
-import type { ModuleResponse } from '../../sandbox/contract/invocation.ts';
+import type { ModuleCall, ModuleRequest, ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import type { InvoiceView } from '../../sandbox/contract/kinds/payment.ts';
 import { countTries } from '../auth/tries.ts';
 import { canRefund, refundThroughGateway } from '../billing/gateway-refunds.ts';
 import { readInvoiceView } from '../billing/invoice-view.ts';
 import { BILLING_LIMITS } from '../billing/limits.ts';
 import type { Tables } from '../database/tables.ts';
-import type { Gateways, OfferedGateway } from '../web/deps.ts';
+import type { Gateways, OfferedGateway, PayInput } from '../web/deps.ts';
 import { responseOf } from './answers.ts';
 import { mayLeaveBy } from './leave.ts';
 import type { Installations } from './installations.ts';
@@ -30,12 +30,14 @@ export interface GatewayDeps {
 const TYPE = 'Payment';
 /** A payment page that has nothing to show is none. */
 const PAY_METHOD = 'getClientAreaHtml';
+const FORM_METHOD = 'clientAreaPost';
 const RETURN_METHOD = 'onPaymentReturn';
 
 export function createGateways(deps: GatewayDeps): Gateways {
   return {
     offered: (tenantId) => offered(deps.db, tenantId),
     pay: (input) => pay(deps, input),
+    submit: (input) => submit(deps, input),
     returned: (input) => returned(deps, input),
     canRefund: (instanceId) => canRefund(deps, instanceId),
     refund: (input) => refundThroughGateway(deps, input),
@@ -81,26 +83,48 @@ async function invoiceToPay(
   return invoice;
 }
 
-async function pay(deps: GatewayDeps, input: Parameters<Gateways['pay']>[0]): Promise<ModuleResponse> {
+async function pay(deps: GatewayDeps, input: PayInput): Promise<ModuleResponse> {
+  return begin(deps, input, 'request', (invoice) => onModule(PAY_METHOD, { invoice }));
+}
+
+/** A form in what pay() showed. It is the client's word and no proof, as the address a client comes back by is none. */
+async function submit(
+  deps: GatewayDeps,
+  { request, ...input }: PayInput & { readonly request: ModuleRequest },
+): Promise<ModuleResponse> {
+  return begin(deps, input, 'delivery', (invoice) => ({ ...onModule(FORM_METHOD, { invoice }), request }));
+}
+
+async function begin(
+  deps: GatewayDeps,
+  input: PayInput,
+  purpose: 'request' | 'delivery',
+  callOf: (invoice: InvoiceView) => ModuleCall,
+): Promise<ModuleResponse> {
   const invoice = await invoiceToPay(deps, { ...input, clientId: input.account.id });
   const gateway = await enabled(deps.db, input.tenantId)
     .where('instance.id', '=', input.instanceId)
     .where('instance.active', '=', true)
     .executeTakeFirst();
   if (gateway === undefined) throw new HostError('NOT_FOUND', 'This way to pay is not offered any more.');
+  const call = callOf(invoice);
+  const { version } = await deps.installations.get(gateway.installation_id);
+  if (call.request !== undefined && !version.methods.has(call.method))
+    throw new HostError('NOT_FOUND', 'This way to pay takes no forms; its module has no clientAreaPost().');
   await countBegun(deps, input.account.id);
   const response = await entered(async () => {
     const { results } = await deps.invoker.invoke({
       installationId: gateway.installation_id,
       instanceId: gateway.id,
-      purpose: 'request',
+      purpose,
       account: input.account,
       pay: { return_url: input.returnUrl, cancel_url: input.cancelUrl },
-      calls: [onModule(PAY_METHOD, { invoice })],
+      calls: [call],
     });
     return responseOf(results.at(-1));
   });
-  if (response.kind === 'redirect') await checkRedirect(deps, gateway, response.to);
+  if (response.kind === 'redirect' && response.to !== input.returnUrl && response.to !== input.cancelUrl)
+    await checkRedirect(deps, gateway, response.to);
   return response;
 }
 

@@ -11,7 +11,7 @@ import { createInvoice } from '../billing/invoices.ts';
 import { judgeLifecycle, responseOf, valueOf } from '../catalog/answers.ts';
 import type { FakeCloud } from '../fakecloud/spawn.ts';
 import { enqueueTask } from '../jobs/queue.ts';
-import type { ModuleCaller } from '../web/deps.ts';
+import type { ModuleCaller, PayInput } from '../web/deps.ts';
 import type { FakeApi } from './api.ts';
 import type { KitHost, KitTenant } from './host.ts';
 import { type RunTasksOptions, runTasks, type TaskView, readTasks } from './tasks.ts';
@@ -320,15 +320,25 @@ export class KitModule implements AsyncDisposable {
 
   /** What the client sees who chose this Payment for an invoice: getClientAreaHtml, or where it sends them. */
   async pay(invoiceId: string): Promise<ModuleResponse> {
+    return this.#at.host.bulkhead.panel.gateways.pay(this.#payInput(invoiceId));
+  }
+
+  /** What it answers when they send a form of that page: clientAreaPost. */
+  async submitPayForm(invoiceId: string, fields: Values): Promise<ModuleResponse> {
+    const request = requestOf('POST', `invoices/${invoiceId}`, fields);
+    return this.#at.host.bulkhead.panel.gateways.submit({ ...this.#payInput(invoiceId), request });
+  }
+
+  #payInput(invoiceId: string): PayInput {
     const { tenantId, instanceId } = this.#at;
-    return this.#at.host.bulkhead.panel.gateways.pay({
+    return {
       tenantId,
       invoiceId,
       instanceId: instanceId ?? '',
       account: this.client,
       returnUrl: 'http://127.0.0.1:4300/return',
       cancelUrl: 'http://127.0.0.1:4300/cancel',
-    });
+    };
   }
 
   /** What is booked for an invoice, oldest first; amounts in minor units. */

@@ -250,21 +250,26 @@ export interface OfferedGateway {
 }
 
 /** Paying invoices through modules. */
+/** A client and the way they pay an invoice. */
+export interface PayInput {
+  readonly tenantId: string;
+  readonly invoiceId: string;
+  readonly instanceId: string;
+  readonly account: ModuleCaller;
+  readonly returnUrl: string;
+  readonly cancelUrl: string;
+}
+
 export interface Gateways {
   /** Instances that are on, of modules that are enabled. */
   offered(tenantId: string): Promise<readonly OfferedGateway[]>;
   /**
-   * What the instance shows, or where it sends the client: to a granted host only.
+   * What the instance shows, or where it sends the client: to a granted host only, or to one of the two addresses of ours.
    * @throws NOT_FOUND, CONFLICT if nothing is due, NOT_GRANTED for a redirect elsewhere
    */
-  pay(input: {
-    tenantId: string;
-    invoiceId: string;
-    instanceId: string;
-    account: ModuleCaller;
-    returnUrl: string;
-    cancelUrl: string;
-  }): Promise<ModuleResponse>;
+  pay(input: PayInput): Promise<ModuleResponse>;
+  /** What the instance answers to a form in that. @throws as pay(), NOT_FOUND if its module takes none */
+  submit(input: PayInput & { readonly request: ModuleRequest }): Promise<ModuleResponse>;
   /** Whether the module that a payment came through can give money back. */
   canRefund(instanceId: string): Promise<boolean>;
   /**

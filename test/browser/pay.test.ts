@@ -1,6 +1,8 @@
 /** Paying with a mouse: from the invoice to Stripe's page and back, and a bank transfer that an admin says has arrived. */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { newInvoice } from '../support/invoices.ts';
+import { packSource } from '../support/modules.ts';
+import { PAY_FORM } from '../support/pay-form.ts';
 import { type Payments, setUpPayments } from './support/payments.ts';
 import { moduleFrame, useStage } from './support/stage.ts';
 
@@ -23,6 +25,26 @@ describe('a client', () => {
     await page.click('form[action$="/pay"] button[type=submit]');
     await page.waitForURL((url) => url.href.startsWith(`${stage().demo.cloud.cloud}/c/pay/`));
     await page.click('button[value=pay]');
+    await page.waitForURL((url) => url.pathname.endsWith(`/invoices/${invoiceId}/payment`));
+    await page.getByText('is paid').waitFor();
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  it('fills in a form in the module’s frame, which its module answers, and the invoice is paid', async () => {
+    const tenant = stage().acme;
+    const { bulkhead } = stage().demo.server;
+    await bulkhead.publish(await packSource(PAY_FORM), { status: 'published' });
+    const instanceId = await tenant.installedWithInstance('PayForm');
+    const invoiceId = await newInvoice(tenant, 1_900);
+    const { page, home, complaints, context } = await stage().signIn('client');
+    await page.goto(`${stage().origin}${home}/invoices/${invoiceId}/pay/${instanceId}`);
+    const frame = await moduleFrame(page);
+    await frame.locator('input[name=card]').fill('wrong');
+    await frame.getByRole('button', { name: 'Pay' }).click();
+    await frame.getByText('This card was declined.').waitFor();
+    await frame.locator('input[name=card]').fill('good');
+    await frame.getByRole('button', { name: 'Pay' }).click();
     await page.waitForURL((url) => url.pathname.endsWith(`/invoices/${invoiceId}/payment`));
     await page.getByText('is paid').waitFor();
     expect(complaints).toEqual([]);

@@ -301,6 +301,15 @@ export const webGuards: readonly Guard[] = [
     only: 'another client’s invoice',
   },
   {
+    name: 'what a payment page says is no address to leave for',
+    threats: ['tenant-rows'],
+    file: 'src/web/client/pay-pages.ts',
+    text: "return [what, accountId, invoiceId, instanceId].join(' ');",
+    instead: "return [accountId, invoiceId, instanceId, what].slice(0, 3).join(' ');",
+    test: 'test/web/pay.test.ts',
+    only: 'is no address to leave for',
+  },
+  {
     name: 'an account holds a number of live streams',
     threats: ['view-live'],
     file: 'src/web/live.ts',

@@ -1,8 +1,10 @@
 /** Recording payments: once, by the instance it came through, on the tenant's own invoices, and never because a page was shown. */
 import { describe, expect, test } from 'vitest';
+import type { ModuleRequest } from '../../sandbox/contract/invocation.ts';
 import { BILLING_LIMITS } from '../../src/billing/limits.ts';
 import { useTestHost } from '../support/host.ts';
 import { invoiceRow, newInvoice, paymentsOf } from '../support/invoices.ts';
+import { PAY_FORM } from '../support/pay-form.ts';
 import type { ModuleSource } from '../support/modules.ts';
 import { refusal } from '../support/tenant.ts';
 import { until } from '../support/until.ts';
@@ -53,6 +55,64 @@ async function tell(body: Record<string, unknown>): Promise<{ status: number; bo
   );
   return { status: answer.status, body: await answer.json() };
 }
+
+describe('a form in a gateway’s page', () => {
+  const setUp = async () => {
+    // The other tenant: what its client begins to pay is not counted towards this one's.
+    const { b: a, publish } = host();
+    const [, seen] = await Promise.all([publish(PAY_FORM), newInvoice(a, 1_250)]);
+    const instanceId = await a.installedWithInstance('PayForm');
+    const send = async (card: string, clientId = a.clientId) => {
+      const request: ModuleRequest = {
+        method: 'POST',
+        url: 'http://127.0.0.1/pay',
+        headers: [['content-type', 'application/x-www-form-urlencoded']],
+        body: { text: `card=${card}` },
+        params: {},
+      };
+      return a.panel.gateways.submit({
+        tenantId: a.id,
+        invoiceId: seen,
+        instanceId,
+        account: { id: clientId, kind: 'client', permissions: [] },
+        returnUrl: 'http://127.0.0.1:4300/return',
+        cancelUrl: 'http://127.0.0.1:4300/cancel',
+        request,
+      });
+    };
+    return { a, invoiceId: seen, send };
+  };
+
+  test('reaches its module, which may ask its gateway, record, and send the client on', async () => {
+    const { a, invoiceId, send } = await setUp();
+    expect(await send('bad')).toMatchObject({ kind: 'html', html: expect.stringContaining('declined') });
+    expect(await send('3ds')).toMatchObject({ kind: 'redirect', to: 'https://acs.bank.example/3ds' });
+    expect(await refusal(() => send('elsewhere'))).toMatch(/^NOT_GRANTED/);
+    expect(await refusal(() => send('good', '11111111-1111-4111-8111-111111111111'))).toMatch(/^NOT_FOUND/);
+    expect(await paymentsOf(a, invoiceId)).toEqual([]);
+    expect(await send('good')).toMatchObject({ kind: 'redirect', to: 'http://127.0.0.1:4300/return' });
+    expect(await invoiceRow(a, invoiceId)).toMatchObject({ status: 'paid' });
+    expect(await refusal(() => send('good'))).toMatch(/^CONFLICT/);
+    expect(await paymentsOf(a, invoiceId)).toHaveLength(1);
+  });
+
+  test('is refused by name where its module takes none', async () => {
+    const { a } = host();
+    const instanceId = await teller();
+    const invoiceId = await newInvoice(a, 1_250);
+    const send = () =>
+      a.panel.gateways.submit({
+        tenantId: a.id,
+        invoiceId,
+        instanceId,
+        account: { id: a.clientId, kind: 'client', permissions: [] },
+        returnUrl: 'http://127.0.0.1:4300/return',
+        cancelUrl: 'http://127.0.0.1:4300/cancel',
+        request: { method: 'POST', url: 'http://127.0.0.1/', headers: [], body: { text: '' }, params: {} },
+      });
+    expect(await refusal(send)).toMatch(/^NOT_FOUND: .*clientAreaPost/);
+  });
+});
 
 describe('recordPayment', () => {
   test('books an invoice as paid, with fee and what the gateway told', async () => {

@@ -1,5 +1,6 @@
 /** The client's way through paying: the choice, the gateway's page in its frame or the way to its site, and coming back. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ModuleResponse } from '../../sandbox/contract/invocation.ts';
 import { usePanel } from './support/panel.ts';
 
 const panel = usePanel();
@@ -78,6 +79,62 @@ describe('paying an invoice', () => {
     // A reload asks anew; somebody else's key is of no use.
     await visitor.get(src);
     expect(calls('pay')).toHaveLength(2);
+  });
+
+  test('hands a form of the gateway’s page to its module; the panel goes where the answer leads', async () => {
+    const visitor = await client();
+    const { instanceId } = panel().seeded;
+    const call = `/t/acme/m/pay/${invoiceId}/${instanceId}/call/page?page=1`;
+    const answered = async (answer: ModuleResponse) => {
+      panel().deps.answer = answer;
+      return (await visitor.post(call, { card: 'tok_1' }, { 'x-csrf-token': visitor.csrf })).json();
+    };
+    expect(await answered({ kind: 'html', status: 200, html: '<p>Declined</p>' })).toMatchObject({
+      kind: 'html',
+      html: expect.stringContaining('Declined'),
+    });
+    expect(calls('submit')[0]?.input).toMatchObject({
+      tenantId: panel().seeded.tenantId,
+      invoiceId,
+      instanceId,
+      account: { id: panel().seeded.clientId, kind: 'client' },
+      request: { method: 'POST', body: { text: expect.stringContaining('card=tok_1') } },
+    });
+    const returnUrl = `${panel().origin}${home()}/return/${instanceId}`;
+    expect(await answered({ kind: 'redirect', status: 302, to: returnUrl })).toEqual({
+      kind: 'panel',
+      status: 303,
+      to: `${home()}/return/${instanceId}`,
+    });
+    const away = await answered({ kind: 'redirect', status: 302, to: 'https://acs.bank.example/3ds' });
+    expect(away).toMatchObject({
+      kind: 'panel',
+      to: expect.stringContaining(`/pay/${instanceId}/leave?to=`),
+    });
+    const { to } = away as { to: string };
+    const other = await client();
+    expect((await other.get(`${home()}/pay/${instanceId}/leave?to=1`)).headers.get('location')).toBe(
+      `${home()}/pay`,
+    );
+    expect((await visitor.get(to)).headers.get('refresh')).toBe('1;url=https://acs.bank.example/3ds');
+    expect((await visitor.get(to)).status).toBe(303);
+  });
+
+  test('a page that was kept is no address to leave for', async () => {
+    const visitor = await client();
+    const { instanceId } = panel().seeded;
+    panel().deps.answer = { kind: 'html', status: 200, html: 'https://evil.example/' };
+    const chosen = await visitor.post(`${home()}/pay`, { instance: instanceId });
+    const key = new URL(chosen.headers.get('location') ?? '', 'http://x').searchParams.get('page') ?? '';
+    expect((await visitor.get(`${home()}/pay/${instanceId}/leave?to=${key}`)).status).toBe(303);
+  });
+
+  test('takes no form without the panel’s token', async () => {
+    const visitor = await client();
+    visitor.csrf = 'another';
+    const call = `/t/acme/m/pay/${invoiceId}/${panel().seeded.instanceId}/call/page`;
+    expect((await visitor.post(call, { card: 'tok_1' }, { 'x-csrf-token': visitor.csrf })).status).toBe(403);
+    expect(calls('submit')).toEqual([]);
   });
 
   test('needs a choice, and a form of ours', async () => {

@@ -61,13 +61,18 @@ export const payment = kind({
       DataArgs,
       Page,
     ),
+    clientAreaPost: method(
+      'A form of getClientAreaHtml was sent: the request, then {invoice}. HTML stays in the frame; redirect(url) leads to a host granted in permissions.redirect, redirect(this.getReturnUrl()) to how the payment stands. What the form says proves nothing: ask the gateway, then record. The guide has no such method; optional.',
+      DataArgs,
+      v.unknown(),
+    ),
     onPaymentReturn: method(
       'A client came back from the gateway: data.invoice, and data.query as the address had it, which proves nothing. Ask the gateway, then record. The guide has no such method; optional.',
       DataArgs,
       v.unknown(),
     ),
     onPaymentSuccess: method(
-      'Called by the module’s own webhook with the gateway’s payload: records the payment.',
+      'Called by the module’s own webhook with the gateway’s payload, as in the guide: records the payment. The host does not call it: it would record twice.',
       DataArgs,
       v.unknown(),
     ),

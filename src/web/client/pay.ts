@@ -9,6 +9,7 @@ import type { AccountApp, AccountContext } from '../env.ts';
 import { checkForm, errorsOf, idFrom } from '../forms.ts';
 import { liveStream } from '../live.ts';
 import { withNote } from '../notes.ts';
+import { invoiceHome, payUrls } from './pay-urls.ts';
 import { accountPage, fragment, type Panel } from '../panel.ts';
 
 const ChoiceForm = v.object({ instance: v.pipe(v.string(), v.uuid()) });
@@ -34,10 +35,6 @@ async function invoiceOf(panel: Panel, c: AccountContext) {
 }
 type Invoice = Awaited<ReturnType<typeof invoiceOf>>;
 
-function homeOf(c: AccountContext, invoiceId: string): string {
-  return `${c.get('tenantBase')}/invoices/${invoiceId}`;
-}
-
 function choices(gateways: readonly OfferedGateway[]) {
   return gateways.map(({ instanceId, name, manifest }) => {
     const { title, description, icon } = v.parse(Shown, manifest);
@@ -47,7 +44,7 @@ function choices(gateways: readonly OfferedGateway[]) {
 
 async function choicePage(panel: Panel, c: AccountContext, wrong?: readonly string[]): Promise<Response> {
   const invoice = await invoiceOf(panel, c);
-  if (invoice.dueMinor === 0) return c.redirect(homeOf(c, invoice.id), 303);
+  if (invoice.dueMinor === 0) return c.redirect(invoiceHome(c, invoice.id), 303);
   const offered = choices(await panel.deps.gateways.offered(c.get('tenant').id));
   const data = { ...headOf(c, invoice), invoice, offered, wrong };
   return accountPage(panel, c, 'client/pay', data, wrong === undefined ? 200 : 422);
@@ -56,14 +53,9 @@ async function choicePage(panel: Panel, c: AccountContext, wrong?: readonly stri
 function headOf(c: AccountContext, invoice: Invoice) {
   return {
     title: c.get('t')('pay.title', { number: invoice.label }),
-    crumb: { href: homeOf(c, invoice.id), title: invoice.label },
-    home: homeOf(c, invoice.id),
+    crumb: { href: invoiceHome(c, invoice.id), title: invoice.label },
+    home: invoiceHome(c, invoice.id),
   };
-}
-
-function urlsOf(c: AccountContext, invoiceId: string, instanceId: string) {
-  const base = `${c.get('origin')}${homeOf(c, invoiceId)}`;
-  return { returnUrl: `${base}/return/${instanceId}`, cancelUrl: `${base}/cancelled/${instanceId}` };
 }
 
 async function choose(panel: Panel, c: AccountContext): Promise<Response> {
@@ -78,13 +70,13 @@ async function choose(panel: Panel, c: AccountContext): Promise<Response> {
       invoiceId: invoice.id,
       instanceId,
       account: { id: account.accountId, kind: 'client', permissions: [] },
-      ...urlsOf(c, invoice.id, instanceId),
+      ...payUrls(c, { invoiceId: invoice.id, instanceId }),
     });
     if (response.kind === 'redirect') return await leavePage(panel, c, invoice, response.to);
     const html = response.kind === 'html' ? response.html : '';
-    const owner = { accountId: account.accountId, invoiceId: invoice.id, instanceId };
+    const owner = { what: 'page', accountId: account.accountId, invoiceId: invoice.id, instanceId } as const;
     const key = panel.payPages.put(owner, html, panel.deps.now());
-    return c.redirect(`${homeOf(c, invoice.id)}/pay/${instanceId}?page=${key}`, 303);
+    return c.redirect(`${invoiceHome(c, invoice.id)}/pay/${instanceId}?page=${key}`, 303);
   } catch (error) {
     const mistakes = errorsOf(error);
     if (mistakes === undefined) throw error;
@@ -102,7 +94,7 @@ async function leavePage(panel: Panel, c: AccountContext, invoice: Invoice, to: 
 
 async function framePage(panel: Panel, c: AccountContext): Promise<Response> {
   const invoice = await invoiceOf(panel, c);
-  if (invoice.dueMinor === 0) return c.redirect(homeOf(c, invoice.id), 303);
+  if (invoice.dueMinor === 0) return c.redirect(invoiceHome(c, invoice.id), 303);
   const instanceId = idFrom(c.req.param('instance'));
   const gateway = choices(await panel.deps.gateways.offered(c.get('tenant').id)).find(
     (offered) => offered.instanceId === instanceId,
@@ -117,6 +109,17 @@ async function framePage(panel: Panel, c: AccountContext): Promise<Response> {
     frames,
     frame: `${frames}/page?${new URLSearchParams({ page: key }).toString()}`,
   });
+}
+
+/** A form in the gateway's frame was answered with a granted address, which was kept for whom it was made. */
+async function leaveAfterForm(panel: Panel, c: AccountContext): Promise<Response> {
+  const invoice = await invoiceOf(panel, c);
+  const { accountId } = c.get('account');
+  const instanceId = idFrom(c.req.param('instance'));
+  const owner = { what: 'address', accountId, invoiceId: invoice.id, instanceId } as const;
+  const to = panel.payPages.take(c.req.query('to') ?? '', owner, panel.deps.now());
+  if (to === undefined) return c.redirect(`${invoiceHome(c, invoice.id)}/pay`, 303);
+  return leavePage(panel, c, invoice, to);
 }
 
 function queryOf(c: AccountContext): Record<string, string> {
@@ -134,17 +137,18 @@ async function back(panel: Panel, c: AccountContext): Promise<Response> {
     query: queryOf(c),
     account: { id: accountId, kind: 'client', permissions: [] },
   });
-  return c.redirect(`${homeOf(c, invoice.id)}/payment`, 303);
+  return c.redirect(`${invoiceHome(c, invoice.id)}/payment`, 303);
 }
 
 export function payPages(app: AccountApp, panel: Panel): void {
   app.get('/invoices/:id/pay', (c) => choicePage(panel, c));
   app.post('/invoices/:id/pay', (c) => choose(panel, c));
   app.get('/invoices/:id/pay/:instance', (c) => framePage(panel, c));
+  app.get('/invoices/:id/pay/:instance/leave', (c) => leaveAfterForm(panel, c));
   app.get('/invoices/:id/return/:instance', (c) => back(panel, c));
   app.get('/invoices/:id/cancelled/:instance', async (c) => {
     const invoice = await invoiceOf(panel, c);
-    return c.redirect(withNote(`${homeOf(c, invoice.id)}/pay`, 'payment-given-up'), 303);
+    return c.redirect(withNote(`${invoiceHome(c, invoice.id)}/pay`, 'payment-given-up'), 303);
   });
 
   /** After coming back: paid, or not yet, which changes by itself once the gateway tells. */
@@ -161,6 +165,6 @@ export function payPages(app: AccountApp, panel: Panel): void {
   });
   app.get('/invoices/:id/payment/state', async (c) => {
     const invoice = await invoiceOf(panel, c);
-    return fragment(panel, c, 'parts/pay-state', { invoice, home: homeOf(c, invoice.id) });
+    return fragment(panel, c, 'parts/pay-state', { invoice, home: invoiceHome(c, invoice.id) });
   });
 }

@@ -26,6 +26,7 @@ import { findAccount } from '../session.ts';
 import { searchOf } from '../site.ts';
 import { isOutside, showInFrame, tellBridge } from './answer.ts';
 import { frameNotice, sendFrame, type FrameOwner } from './frame-document.ts';
+import { payUrls } from '../client/pay-urls.ts';
 import { moduleRequest } from './request.ts';
 
 type FrameContext = Context<TenantEnv>;
@@ -296,23 +297,44 @@ function payFrames(app: Hono<TenantEnv>, panel: Panel): void {
     return { ids: { accountId: account.accountId, invoiceId, instanceId }, installation };
   };
 
+  const inputOf = (c: FrameContext, account: SignedIn, ids: { invoiceId: string; instanceId: string }) => ({
+    tenantId: c.get('tenant').id,
+    invoiceId: ids.invoiceId,
+    instanceId: ids.instanceId,
+    account: caller(account, 'client'),
+    ...payUrls(c, ids),
+  });
+
   app.get(`${prefix}/page`, async (c) => {
     const account = await accountFor(panel, c, 'client');
     const { ids, installation } = await read(c, account);
-    const kept = panel.payPages.take(c.req.query('page') ?? '', ids, panel.deps.now());
-    const base = `${c.get('origin')}${c.get('tenantBase')}/invoices/${ids.invoiceId}`;
+    const kept = panel.payPages.take(c.req.query('page') ?? '', { what: 'page', ...ids }, panel.deps.now());
     const response: ModuleResponse =
       kept === undefined
-        ? await panel.deps.gateways.pay({
-            tenantId: c.get('tenant').id,
-            ...ids,
-            account: caller(account, 'client'),
-            returnUrl: `${base}/return/${ids.instanceId}`,
-            cancelUrl: `${base}/cancelled/${ids.instanceId}`,
-          })
+        ? await panel.deps.gateways.pay(inputOf(c, account, ids))
         : { kind: 'html', status: 200, html: kept };
     const pages = `${c.get('tenantBase')}/m/pay/${ids.invoiceId}/${ids.instanceId}/`;
     return showInFrame(panel, c, owner(c, installation), response, pages);
+  });
+
+  app.post(`${prefix}/call/*`, async (c) => {
+    const account = await callerFor(panel, c, 'client');
+    const { ids, installation } = await read(c, account);
+    const request = await moduleRequest(c, {
+      url: `${c.get('origin')}/invoices/${ids.invoiceId}`,
+      headers: 'browser',
+    });
+    const input = inputOf(c, account, ids);
+    const response = await panel.deps.gateways.submit({ ...input, request });
+    if (response.kind !== 'redirect') return tellBridge(panel, c, owner(c, installation), response);
+    // Where it leads was compared with the grant. The panel goes there, not the frame: by the page that names the site, or to its own.
+    const origin = c.get('origin');
+    const isOurs = response.to === input.returnUrl || response.to === input.cancelUrl;
+    const way = `${c.get('tenantBase')}/invoices/${ids.invoiceId}/pay/${ids.instanceId}/leave`;
+    const to = isOurs
+      ? response.to.slice(origin.length)
+      : `${way}?to=${panel.payPages.put({ what: 'address', ...ids }, response.to, panel.deps.now())}`;
+    return c.json({ kind: 'panel', status: 303, to });
   });
 
   app.post(`${prefix}/leave`, async (c) => {

@@ -180,6 +180,11 @@
     }
 
     async function follow(data) {
+      /* Said by the panel itself, of a page of its own. */
+      if (data.kind === 'panel') {
+        if (await isCausedByPerson()) location.assign(data.to);
+        return undefined;
+      }
       if (data.kind === 'redirect') {
         if (/^https?:\/\//i.test(data.to)) return leave(data.to);
         const path = inside(data.to.replace(/^\/+(?!admin\/modules\/)/, ''), 'root');

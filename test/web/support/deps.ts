@@ -333,6 +333,10 @@ export function testDeps(
         note('pay', input);
         return state.answer;
       },
+      submit: async (input) => {
+        note('submit', input);
+        return state.answer;
+      },
       returned: async (input) => note('returned', input),
       canRefund: async () => true,
       refund: async (input) => {
