@@ -28,7 +28,7 @@ export const UP = {
   ready: 101,
   /** id 0, name = isolate key, body = JSON envelope of a LoadReport. */
   loaded: 102,
-  /** id = invocation, body = JSON {envelope, usage}. */
+  /** id = invocation, name = microseconds, entries and 1 if it is the guest's own word (else 0), body = JSON envelope. */
   result: 103,
   /** id = invocation, name = "callNumber capability.op", body = JSON input. */
   call: 104,
@@ -116,30 +116,33 @@ export function frameReader(maxBytes: number, on: (frame: Frame) => void): (chun
     parts.push(chunk);
     held += chunk.length;
     if (held < wanted) return;
-    let data = parts.length === 1 ? chunk : Buffer.concat(parts);
-    while (data.length >= 4) {
-      const length = data.readUInt32LE(0);
+    const data = parts.length === 1 ? chunk : Buffer.concat(parts);
+    let at = 0;
+    wanted = 4;
+    while (data.length - at >= 4) {
+      const length = data.readUInt32LE(at);
       if (length < HEADER_BYTES - 4 || length > maxBytes + HEADER_BYTES + 65_535)
         throw new Error(`frame of ${length} bytes`);
       wanted = 4 + length;
-      if (data.length < wanted) break;
-      on(decode(data, length));
-      data = data.subarray(wanted);
+      if (data.length - at < wanted) break;
+      on(decode(data, at, at + wanted));
+      at += wanted;
       wanted = 4;
     }
-    parts = data.length === 0 ? [] : [data];
-    held = data.length;
+    held = data.length - at;
+    parts = held === 0 ? [] : [data.subarray(at)];
   };
 }
 
-function decode(data: Buffer, length: number): Frame {
-  const nameEnd = HEADER_BYTES + data.readUInt16LE(9);
-  if (nameEnd > 4 + length) throw new Error('frame with a name longer than itself');
+function decode(data: Buffer, at: number, end: number): Frame {
+  const nameAt = at + HEADER_BYTES;
+  const nameEnd = nameAt + data.readUInt16LE(at + 9);
+  if (nameEnd > end) throw new Error('frame with a name longer than itself');
   return {
-    kind: data.readUInt8(4),
-    id: data.readUInt32LE(5),
-    name: nameEnd === HEADER_BYTES ? '' : data.toString('utf8', HEADER_BYTES, nameEnd),
-    body: data.toString('utf8', nameEnd, 4 + length),
+    kind: data.readUInt8(at + 4),
+    id: data.readUInt32LE(at + 5),
+    name: nameEnd === nameAt ? '' : data.toString('utf8', nameAt, nameEnd),
+    body: data.toString('utf8', nameEnd, end),
   };
 }
 

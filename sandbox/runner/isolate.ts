@@ -38,6 +38,18 @@ const TIMER_SLACK_MS = 5;
 const options = <T extends object>(value: T): T =>
   Object.freeze(Object.assign(Object.create(null) as object, value)) as T;
 
+const WITHIN_KEPT = 256;
+const withins = new Map<number, { readonly timeout: number }>();
+
+/** The option that ends an entry. Few lengths of time are ever asked for, and each entry needs one. */
+function within(timeoutMs: number): { readonly timeout: number } {
+  const known = withins.get(timeoutMs);
+  if (known !== undefined) return known;
+  const made = options({ timeout: timeoutMs });
+  if (withins.size < WITHIN_KEPT) withins.set(timeoutMs, made);
+  return made;
+}
+
 /** What an isolate begins with: a snapshot of one in which the guest has run, made by the host (never taken from a package), or its script. */
 export type GuestProgram =
   | { readonly snapshot: ivm.ExternalCopy<ArrayBuffer> }
@@ -92,7 +104,7 @@ export function createGuestIsolate(
         moduleMs: performance.now() - runtimeAt,
         heapBytes: heapBytes(isolate),
       },
-      cpuUs: () => Number(isolate.cpuTime / 1_000n),
+      cpuUs: () => Number(isolate.cpuTime) / 1_000,
       heapBytes: () => heapBytes(isolate),
       dispose: () => dispose(isolate),
     };
@@ -146,7 +158,7 @@ function entrance(isolate: ivm.Isolate, guest: GuestFunctions): Pick<GuestIsolat
         const outbox: unknown =
           unhandled === undefined
             ? guest.collect.applySync(undefined, [])
-            : guest.collect.applySync(undefined, [], options({ timeout: timeoutMs }));
+            : guest.collect.applySync(undefined, [], within(timeoutMs));
         const said = typeof outbox === 'string' ? outbox : '';
         return unhandled === undefined ? { ok: true, outbox: said } : { ok: true, outbox: said, unhandled };
       } catch (error) {
@@ -172,7 +184,7 @@ function enterOnce(
   const startedAt = performance.now();
   const timeout = entryTimeout(timeoutMs, startedAt);
   try {
-    guest.enter.applySync(undefined, input, options({ timeout }));
+    guest.enter.applySync(undefined, input, within(timeout));
     return undefined;
   } catch (error) {
     if (isolate.isDisposed || performance.now() - startedAt >= timeout - TIMER_SLACK_MS) throw error;

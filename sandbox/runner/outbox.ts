@@ -11,23 +11,46 @@ export interface GuestMessage {
   readonly body: string;
 }
 
+const COMMA = 0x2c;
+const DIGIT_0 = 0x30;
+const DIGITS = 15;
+
+/** Whole numbers with commas between them, read digit by digit: each entry has some. @throws Error for anything else */
+function readNumbers(text: string, from: number, to: number): number[] {
+  const numbers: number[] = [];
+  let value = 0;
+  let digits = 0;
+  for (let at = from; at <= to; at++) {
+    const code = at === to ? COMMA : text.charCodeAt(at);
+    const digit = code - DIGIT_0;
+    if (digit >= 0 && digit <= 9 && digits < DIGITS) {
+      value = value * 10 + digit;
+      digits++;
+    } else if (code === COMMA && digits > 0) {
+      numbers.push(value);
+      value = 0;
+      digits = 0;
+    } else throw new Error('outbox with a bad header');
+  }
+  return numbers;
+}
+
 /** @throws Error if the text is not well formed */
 export function parseOutbox(text: string): GuestMessage[] {
   if (text === '') return [];
   const colon = text.indexOf(':');
-  const headerLength = Number(text.slice(0, colon));
-  if (colon < 1 || !Number.isInteger(headerLength)) throw new Error('outbox without a header');
-  const numbers = text
-    .slice(colon + 1, colon + 1 + headerLength)
-    .split(',')
-    .map(Number);
-  if (numbers.length % 4 !== 0 || !numbers.every((number) => Number.isInteger(number) && number >= 0))
-    throw new Error('outbox with a bad header');
-  const messages: GuestMessage[] = [];
+  if (colon < 1) throw new Error('outbox without a header');
+  const [headerLength = 0] = readNumbers(text, 0, colon);
   let at = colon + 1 + headerLength;
+  if (at > text.length) throw new Error('outbox of the wrong length');
+  const numbers = readNumbers(text, colon + 1, at);
+  if (numbers.length % 4 !== 0) throw new Error('outbox with a bad header');
+  const messages: GuestMessage[] = [];
   for (let index = 0; index < numbers.length; index += 4) {
-    const [kind = 0, id = 0, nameLength = 0, bodyLength = 0] = numbers.slice(index, index + 4);
-    const bodyAt = at + nameLength;
+    const kind = numbers[index] ?? 0;
+    const id = numbers[index + 1] ?? 0;
+    const bodyAt = at + (numbers[index + 2] ?? 0);
+    const bodyLength = numbers[index + 3] ?? 0;
     messages.push({ kind, id, name: text.slice(at, bodyAt), body: text.slice(bodyAt, bodyAt + bodyLength) });
     at = bodyAt + bodyLength;
   }

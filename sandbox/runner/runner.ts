@@ -10,9 +10,7 @@ import {
   type Frame,
   type InvocationLimits,
   type LoadInput,
-  type ResultOrigin,
   UP,
-  type Usage,
 } from '../contract/wire.ts';
 import { createGuestIsolate, type EnterResult, type GuestIsolate, type GuestProgram } from './isolate.ts';
 import { checkMessage, type GuestMessage, MESSAGE, parseOutbox } from './outbox.ts';
@@ -28,12 +26,15 @@ interface Invocation {
   readonly key: string;
   readonly isolate: GuestIsolate;
   readonly limits: InvocationLimits;
-  readonly timers: Map<string, NodeJS.Timeout>;
+  /** None until one is set. */
+  timers: Map<string, NodeJS.Timeout> | undefined;
   cpuUs: number;
   entries: number;
   calls: number;
   waiting: number;
 }
+
+const NOTHING_USED = { cpuUs: 0, entries: 0 } as const;
 
 export interface RunnerPort {
   send(kind: number, id: number, name: string, body: string): void;
@@ -77,6 +78,7 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   const clocks = new WeakMap<GuestIsolate, number>();
   let marked = 0;
   let leaving = false;
+  let looking = false;
 
   function mark(id: number): void {
     leaving = false;
@@ -88,12 +90,17 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   /** The mark goes when nothing else is entered in this turn: frames come many at once, and each mark is a call of the system. */
   function unmark(): void {
     leaving = true;
-    queueMicrotask(() => {
-      if (!leaving) return;
-      leaving = false;
-      marked = 0;
-      port.mark(0);
-    });
+    if (looking) return;
+    looking = true;
+    queueMicrotask(leave);
+  }
+
+  function leave(): void {
+    looking = false;
+    if (!leaving) return;
+    leaving = false;
+    marked = 0;
+    port.mark(0);
   }
 
   function load(key: string, input: LoadInput): void {
@@ -135,7 +142,7 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
       key,
       isolate,
       limits,
-      timers: new Map(),
+      timers: undefined,
       cpuUs: 0,
       entries: 0,
       calls: 0,
@@ -247,8 +254,8 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
         setTimer(invocation, message.name, Number(message.body));
         return;
       case MESSAGE.clearTimer:
-        clearTimeout(invocation.timers.get(message.name));
-        invocation.timers.delete(message.name);
+        clearTimeout(invocation.timers?.get(message.name));
+        invocation.timers?.delete(message.name);
         return;
       case MESSAGE.heap:
         tellHeap(invocation, message.name);
@@ -282,25 +289,21 @@ export function createRunner(program: GuestProgram, port: RunnerPort): Runner {
   }
 
   function setTimer(invocation: Invocation, name: string, ms: number): void {
-    if (invocation.timers.size >= LIMITS.timersPerInvocation) throw new Error('too many timers');
+    const timers = (invocation.timers ??= new Map());
+    if (timers.size >= LIMITS.timersPerInvocation) throw new Error('too many timers');
     const fire = (): void => {
-      invocation.timers.delete(name);
+      timers.delete(name);
       if (invocations.has(invocation.id)) enter(invocation, ENTER_TIMER, name, '');
     };
-    invocation.timers.set(name, setTimeout(fire, Math.min(ms, LIMITS.timerMs)));
+    timers.set(name, setTimeout(fire, Math.min(ms, LIMITS.timerMs)));
   }
 
   /** Ends an invocation: its result goes up with what it used; whatever of it still waits is dropped. */
   function finish(id: number, invocation: Invocation | undefined, envelope: string, byGuest = false): void {
     invocations.delete(id);
-    for (const timer of invocation?.timers.values() ?? []) clearTimeout(timer);
-    const usage: Usage & ResultOrigin = {
-      cpuUs: Math.round(invocation?.cpuUs ?? 0),
-      entries: invocation?.entries ?? 0,
-      calls: invocation?.calls ?? 0,
-      byGuest,
-    };
-    port.send(UP.result, id, JSON.stringify(usage), envelope);
+    if (invocation?.timers !== undefined) for (const timer of invocation.timers.values()) clearTimeout(timer);
+    const { cpuUs, entries } = invocation ?? NOTHING_USED;
+    port.send(UP.result, id, `${Math.round(cpuUs)} ${entries} ${byGuest ? 1 : 0}`, envelope);
   }
 
   function answer(id: number, name: string, body: string): void {

@@ -25,7 +25,7 @@ import type { LaunchOptions, Launcher } from './launch.ts';
 import { readLoadReport } from './results.ts';
 
 export interface RunnerEvents {
-  /** An invocation's result: `usage` and `envelope` are unparsed JSON. */
+  /** An invocation's result: `usage` and `envelope` are unparsed. */
   onResult(invocation: number, usage: string, envelope: string): void;
   onCall(invocation: number, number: string, op: string, input: string): void;
   onNotify(invocation: number, op: string, input: string): void;

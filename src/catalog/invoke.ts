@@ -31,7 +31,7 @@ import type { Installation, Installations } from './installations.ts';
 import { type Instance, settingsOf } from './instances.ts';
 import type { Recorder } from './recorder.ts';
 import type { RunnerIds } from './runner-ids.ts';
-import { type Deferred, openScope, type OpenScope } from './scope.ts';
+import { type Deferred, Ending, openScope, type OpenScope } from './scope.ts';
 import { newSeed } from './seeds.ts';
 import type { Version, Versions } from './versions.ts';
 
@@ -105,8 +105,6 @@ export interface InvokerDeps {
   readonly hookUrl: (hookId: string) => string;
 }
 
-/** Made once: a reason of its own for each end, with a stack, would cost more than the rest of the end. */
-const OVER = new HostError('ENDED', 'The invocation has ended.');
 /** What a call fails with that reached a limit. */
 const REACHED: ReadonlySet<ErrorCode> = new Set(['LIMIT', 'DB_QUOTA']);
 const Json = v.record(v.string(), v.unknown());
@@ -154,7 +152,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
   const instance = await findInstance(deps, installation, options.instanceId);
   const about = await buildContext(deps, installation, instance, options);
   const { wallMs, cpuSoftMs, limits } = boundsOf(options.purpose, installation.grants, options.wallMs);
-  const ending = new AbortController();
+  const ending = new Ending();
   const opened = openScope(
     {
       invocationId: randomUUID(),
@@ -166,7 +164,7 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
       taskId: options.task?.id ?? null,
       accountId: options.account?.id ?? null,
       deadlineAt: performance.now() + wallMs,
-      signal: ending.signal,
+      ending,
     },
     deps.recorder,
   );
@@ -177,11 +175,15 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     limits,
     wallMs,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
-    onCall: (path, input) => call(deps, opened, path, input),
+    onCall: (path, input) => call(deps, opened, ending, path, input),
     onNotify: (path, input) =>
-      void call(deps, opened, path, path === 'logs.write' ? hide(input, options.hide ?? []) : input).catch(
-        () => undefined,
-      ),
+      void call(
+        deps,
+        opened,
+        ending,
+        path,
+        path === 'logs.write' ? hide(input, options.hide ?? []) : input,
+      ).catch(() => undefined),
   });
   const error = await settle(opened, outcome, options, ending);
   bill(deps, opened, outcome, error === undefined ? undefined : hide(error, options.hide ?? []), cpuSoftMs);
@@ -193,8 +195,14 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
   return { results, usage: outcome.usage, deferred: opened.deferred };
 }
 
-async function call(deps: InvokerDeps, opened: OpenScope, path: string, input: unknown): Promise<unknown> {
-  if (opened.scope.signal.aborted) throw new HostError('ENDED', 'The invocation has ended.');
+async function call(
+  deps: InvokerDeps,
+  opened: OpenScope,
+  ending: Ending,
+  path: string,
+  input: unknown,
+): Promise<unknown> {
+  if (ending.over) throw new HostError('ENDED', 'The invocation has ended.');
   try {
     return await dispatch(deps.brokers, opened.scope, path, input);
   } catch (error) {
@@ -263,11 +271,11 @@ async function settle(
   opened: OpenScope,
   outcome: InvokeOutcome,
   options: InvokeOptions,
-  ending: AbortController,
+  ending: Ending,
 ): Promise<WireError | undefined> {
   const { envelope } = outcome;
   let error = envelope.ok ? options.judge?.(envelope.value.results) : envelope.error;
-  if (error !== undefined) ending.abort(OVER);
+  if (error !== undefined) ending.end();
   try {
     await opened.finish(error === undefined);
   } catch (failure) {
@@ -276,7 +284,7 @@ async function settle(
         ? failure.toWire()
         : { code: 'INTERNAL', message: 'Something went wrong on our side while the invocation ended.' };
   }
-  ending.abort(OVER);
+  ending.end();
   return error;
 }
 

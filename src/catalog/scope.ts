@@ -1,4 +1,5 @@
 /** The scope of one invocation: identity for the brokers, and the list of what has to happen when the invocation ends. */
+import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { RecordedCall, Purpose, Scope } from '../brokers/broker.ts';
 import type { Installation } from './installations.ts';
 import { type Instance, settingsOf } from './instances.ts';
@@ -14,7 +15,33 @@ export interface ScopeInput {
   readonly taskId: string | null;
   readonly accountId: string | null;
   readonly deadlineAt: number;
-  readonly signal: AbortSignal;
+  readonly ending: Ending;
+}
+
+/** Made once: a reason of its own for each end, with a stack, would cost more than the rest of the end. */
+const OVER = new HostError('ENDED', 'The invocation has ended.');
+
+/** Whether an invocation is over. The signal is made when a broker asks for one: most invocations have nothing to interrupt. */
+export class Ending {
+  #over = false;
+  #controller: AbortController | undefined;
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#over) this.#controller.abort(OVER);
+    }
+    return this.#controller.signal;
+  }
+
+  end(): void {
+    this.#over = true;
+    this.#controller?.abort(OVER);
+  }
 }
 
 /** What waits for the transaction that records the invocation's success. */
@@ -57,7 +84,9 @@ export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
     taskId: input.taskId,
     accountId: input.accountId,
     deadlineAt: input.deadlineAt,
-    signal: input.signal,
+    get signal() {
+      return input.ending.signal;
+    },
     onEnd: (cleanup) => void cleanups.push(cleanup),
     afterSuccess: (work) => void deferred.push(work),
     record: (call: RecordedCall) =>
