@@ -84,7 +84,8 @@ import { openKeyring } from './secrets/master-key.ts';
 import { createRotation } from './secrets/rotation.ts';
 import { Vault } from './secrets/vault.ts';
 import { createStoreCases } from './stores/cases.ts';
-import { createStoreClient, type StoreClientDeps } from './stores/client.ts';
+import { createStoreClient, type StoreClient, type StoreClientDeps } from './stores/client.ts';
+import { askTakenBack, startTakenBack } from './stores/taken-back.ts';
 import { openHostMail } from './mail/host-mail.ts';
 import { createApp } from './web/app.ts';
 import type { WebDeps } from './web/deps.ts';
@@ -130,6 +131,8 @@ export interface Bulkhead {
   readonly billing: BillingRounds;
   /** Asks the modules of services in use what they are asked by the clock: usage, comparisons. Workers do it by themselves. @returns how many */
   careRound(): Promise<number>;
+  /** Asks each store what it took back of what is installed here. Workers do it by themselves. @returns how many versions changed */
+  storeRound(): Promise<number>;
   /** For parts of the embedding server that listen to events; before the first worker is started. */
   readonly subscribers: Subscribers;
   /** Publishes a package into this host's own store. */
@@ -249,7 +252,9 @@ async function compose(
     modulesSql: databases.modules.sql,
     deploymentId: identity.id,
   });
+  const storeClient = createStoreClient({ resolve: options.resolve, limits: options.storeLimits ?? {} });
   const panel = createPanel({
+    storeClient,
     options,
     databases,
     auth,
@@ -308,6 +313,7 @@ async function compose(
     recorder,
     billing,
     careRound: () => careRound({ db, installations, invoker, recorder }, log),
+    storeRound: () => askTakenBack({ db, client: storeClient }, log, 0),
     subscribers,
     publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
     async startWorker(how = {}) {
@@ -331,6 +337,7 @@ async function compose(
       });
       const rounds = billing.start();
       const care = startCare({ db, installations, invoker, recorder }, log);
+      const taken = startTakenBack({ db, client: storeClient }, log);
       const pump = await startPump({ db, installations, subscribers }, endpoint, log);
       const ticks = startTicks(db, log);
       const forgetting = startLoop(
@@ -347,6 +354,7 @@ async function compose(
         void (await Promise.all([
           rounds.stop(),
           care.stop(),
+          taken.stop(),
           pump.stop(),
           ticks.stop(),
           forgetting.stop(),
@@ -481,6 +489,7 @@ interface PanelParts {
   readonly flows: Flows;
   readonly exporter: Exporter;
   readonly runnerIds: RunnerIds;
+  readonly storeClient: StoreClient;
   readonly log: Log;
 }
 
@@ -527,7 +536,7 @@ function createPanel(parts: PanelParts): WebDeps {
     packages: createPackages({ db, sandbox, runnerIds, installations }),
     stores: createStoreCases({
       db,
-      client: createStoreClient({ resolve: options.resolve, limits: options.storeLimits ?? {} }),
+      client: parts.storeClient,
       publish: (bytes, how) => publish({ db, sandbox, runnerIds }, bytes, how),
     }),
     openStore: (options.env ?? process.env)['BULKHEAD_STORE'] === 'open',

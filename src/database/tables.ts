@@ -303,6 +303,8 @@ export interface ModuleVersionsTable {
   status_reason: Nullable<string>;
   published_at: Defaulted<Date>;
   store_id: Nullable<string>;
+  taken_back_at: Nullable<Date>;
+  taken_back_reason: Nullable<string>;
 }
 
 export interface ModulesTable {
@@ -604,6 +606,7 @@ export interface StoresTable {
   policy: Defaulted<'review' | 'publish'>;
   added_at: Defaulted<Date>;
   added_by: Nullable<string>;
+  asked_at: Nullable<Date>;
 }
 
 export interface TaskAttemptsTable {

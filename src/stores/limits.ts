@@ -17,6 +17,12 @@ export const STORE_LIMITS = Object.freeze({
   listMs: 30_000,
   /** and one that was away after this. */
   awayMs: 10_000,
+  /** A store is asked this often what it took back of what is installed here, */
+  takenBackMs: 60 * 60_000,
+  /** whose turn it is, this often, */
+  takenBackRoundMs: 5 * 60_000,
+  /** and of so many versions in one turn. */
+  takenBackModules: 200,
   /** Stores of one panel. */
   stores: 20,
   /** What a store takes of one sender a minute: questions, and packages. */

@@ -32,6 +32,9 @@ export interface InstallationRow {
   readonly type: string;
   readonly name: string;
   readonly version: string;
+  /** The store it came from took it back: since when that is known, and why. */
+  readonly taken_back_at: Date | null;
+  readonly taken_back_reason: string | null;
   readonly manifest: unknown;
   readonly declaration: unknown;
 }
@@ -60,6 +63,8 @@ function installations(panel: Panel, tenantId: string) {
       'modules.type',
       'modules.name',
       'module_versions.version',
+      'module_versions.taken_back_at',
+      'module_versions.taken_back_reason',
       'module_versions.manifest',
       'module_versions.declaration',
     ])

@@ -5,7 +5,7 @@ import { fingerprint, readPrivateKey } from '../../src/store/package/keys.ts';
 import type { RemoteName } from '../../src/web/deps.ts';
 import { type ModuleSource, newPublisher, packSource, type Publisher } from '../support/modules.ts';
 import { refusal } from '../support/tenant.ts';
-import { newTenant, openSite, openStranger, type Site } from './support.ts';
+import { newTenant, openSite, openStranger, signedInAdmin, type Site } from './support.ts';
 
 const AUTHOR = newPublisher('north-works');
 const IMPOSTOR = newPublisher('north-works');
@@ -287,6 +287,61 @@ it('the store says nothing of what waits in review, keeps to what is asked, and 
   expect(await status(`/packages/${sha256}`)).toBe(404);
   expect(await status("/modules/'/Plugin/x")).toBe(404);
   expect((await fetch(`${panelUrl}/store/v1/modules`)).status).toBe(404);
+});
+
+it('an installed version that its store took back is marked for the admin with the reason, runs on, and is unmarked again', async () => {
+  const { panel: deps } = panel;
+  const { tenantId, adminId } = await newTenant(panel);
+  await deps.stores.setPolicy({ storeId, policy: 'publish' });
+  await publishAtStore('Watcher');
+  const { versionId } = await deps.stores.bring({ storeId, name: named('Watcher'), version: '1.0.0' });
+  const { installationId } = await deps.catalog.install({ tenantId, versionId, accountId: adminId });
+  await deps.catalog.enable(installationId, adminId);
+  await panel.storeRound();
+  const at = () =>
+    deps.db
+      .selectFrom('module_versions')
+      .select(['taken_back_at', 'taken_back_reason', 'status'])
+      .where('id', '=', versionId)
+      .executeTakeFirstOrThrow();
+  expect(await at()).toMatchObject({ taken_back_at: null });
+  const { id } = await store.bulkhead.databases.host.db
+    .selectFrom('module_versions as version')
+    .innerJoin('modules as module', 'module.id', 'version.module_id')
+    .select('version.id')
+    .where('module.name', '=', 'Watcher')
+    .executeTakeFirstOrThrow();
+  const review = (decision: 'revoked' | 'published', reason = '') =>
+    store.bulkhead.panel.packages.review({ versionId: id, decision, reason, accountId: operatorId });
+  await review('revoked', 'it told on <you>');
+  expect(await panel.storeRound()).toBe(1);
+  expect(await panel.storeRound()).toBe(0);
+  expect(await at()).toMatchObject({ taken_back_reason: 'it told on <you>', status: 'published' });
+  expect(
+    (
+      await deps.db
+        .selectFrom('installations')
+        .select('status')
+        .where('id', '=', installationId)
+        .executeTakeFirstOrThrow()
+    ).status,
+  ).toBe('active');
+
+  const { slug } = await deps.db
+    .selectFrom('tenants')
+    .select('slug')
+    .where('id', '=', tenantId)
+    .executeTakeFirstOrThrow();
+  const admin = await signedInAdmin(panel, slug);
+  for (const page of ['', `/installations/${installationId}`, '/modules']) {
+    const html = await admin(page);
+    expect(html, page).toMatch(/taken (?:version 1\.0\.0 )?back/i);
+    if (page !== '/modules') expect(html, page).toContain('it told on &lt;you&gt;');
+  }
+  await review('published');
+  expect(await panel.storeRound()).toBe(1);
+  expect(await at()).toMatchObject({ taken_back_at: null, taken_back_reason: null });
+  expect(await admin('')).not.toContain('it told on');
 });
 
 it('the store’s packages are limited by sender', async () => {

@@ -96,3 +96,22 @@ export async function openStranger(answer: RequestListener): Promise<Stranger> {
     },
   };
 }
+
+/** Pages of a tenant's admin, as its browser gets them. */
+export async function signedInAdmin(
+  { app, panel }: Bulkhead,
+  slug: string,
+): Promise<(path: string) => Promise<string>> {
+  const { origin } = new URL(panel.publicUrl);
+  const at = `${origin}/t/${slug}/admin`;
+  const answer = await app.request(`${at}/sign-in`, {
+    method: 'POST',
+    headers: { origin, 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ email: `admin@${slug}.test`, password: PASSWORD }),
+  });
+  const cookie = answer.headers
+    .getSetCookie()
+    .map((one) => one.split(';', 1)[0])
+    .join('; ');
+  return async (path) => (await app.request(`${at}${path}`, { headers: { cookie } })).text();
+}

@@ -22,7 +22,8 @@ async function counts(panel: Panel, tenantId: string): Promise<v.InferOutput<typ
   const { rows } = await sql`
     select
       (select count(*)::int from installations where tenant_id = ${tenantId}) as modules,
-      (select count(*)::int from installations where tenant_id = ${tenantId} and (status in ('restricted', 'error') or paused_at is not null)) as attention,
+      (select count(*)::int from installations i join module_versions m on m.id = i.version_id
+        where i.tenant_id = ${tenantId} and (i.status in ('restricted', 'error') or i.paused_at is not null or m.taken_back_at is not null)) as attention,
       (select count(*)::int from services where tenant_id = ${tenantId}) as services,
       (select count(*)::int from services where tenant_id = ${tenantId} and status = 'active') as active_services,
       (select count(*)::int from accounts where tenant_id = ${tenantId} and kind = 'client') as clients,
@@ -71,6 +72,26 @@ function recentChanges(panel: Panel, tenantId: string) {
     .execute();
 }
 
+/** Modules in use whose store has taken their version back: a person must decide. */
+function takenBack(panel: Panel, tenantId: string) {
+  return panel.deps.db
+    .selectFrom('installations')
+    .innerJoin('modules', 'modules.id', 'installations.module_id')
+    .innerJoin('module_versions', 'module_versions.id', 'installations.version_id')
+    .select([
+      'installations.id',
+      'modules.type',
+      'modules.name',
+      'module_versions.version',
+      'module_versions.taken_back_reason as reason',
+    ])
+    .where('installations.tenant_id', '=', tenantId)
+    .where('module_versions.taken_back_at', 'is not', null)
+    .orderBy('modules.name')
+    .limit(ROWS)
+    .execute();
+}
+
 export function dashboardPage(app: AccountApp, panel: Panel): void {
   app.get('/', async (c: AccountContext) => {
     const tenant = c.get('tenant');
@@ -85,7 +106,7 @@ export function dashboardPage(app: AccountApp, panel: Panel): void {
       billing: may(c, 'billing.view'),
       logs: may(c, 'logs.view'),
     };
-    const [numbers, usage, chart, tasks, changes] = await Promise.all([
+    const [numbers, usage, chart, tasks, changes, taken] = await Promise.all([
       counts(panel, tenant.id),
       sees.modules ? usageByInstallation(panel.deps.db, tenant.id, nowMs) : new Map(),
       sees.modules
@@ -93,6 +114,7 @@ export function dashboardPage(app: AccountApp, panel: Panel): void {
         : undefined,
       sees.tasks ? recentTasks(panel, tenant.id) : [],
       sees.services ? recentChanges(panel, tenant.id) : [],
+      sees.modules ? takenBack(panel, tenant.id) : [],
     ]);
     const total = totalUsage(usage);
     const averageMs = total.invocations === 0 ? 0 : total.wallMs / total.invocations;
@@ -105,6 +127,7 @@ export function dashboardPage(app: AccountApp, panel: Panel): void {
       chart,
       tasks,
       changes,
+      taken,
     });
   });
 }

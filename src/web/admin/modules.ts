@@ -18,6 +18,7 @@ function installed(panel: Panel, tenantId: string) {
       'modules.type',
       'modules.name',
       'module_versions.version',
+      'module_versions.taken_back_at',
       sql<string>`module_versions.manifest ->> 'title'`.as('title'),
       sql<string>`module_versions.manifest ->> 'description'`.as('description'),
       sql<string | null>`module_versions.manifest ->> 'icon'`.as('icon'),
@@ -37,7 +38,11 @@ export function modulesPage(app: AccountApp, panel: Panel): void {
     ]);
     const modules = rows.map((row) => ({ ...row, usage: usageOf(usage, row.id) }));
     const attention = rows.filter(
-      (row) => row.paused_at !== null || row.status === 'restricted' || row.status === 'error',
+      (row) =>
+        row.paused_at !== null ||
+        row.taken_back_at !== null ||
+        row.status === 'restricted' ||
+        row.status === 'error',
     ).length;
     return accountPage(panel, c, 'admin/modules', {
       title: c.get('t')('menu.modules'),
