@@ -401,7 +401,8 @@ async function saveSettings(
   const { installationId } = input;
   const declared = ownFields(installation.version);
   const fields = await withOptions(deps.invoker, { installationId }, declared, installation.settings);
-  const { values, secrets, errors } = checkFields(fields, input.values);
+  const secretsSet = Object.keys(await deps.vault.handles(input.installationId));
+  const { values, secrets, errors } = checkFields(fields, input.values, secretsSet);
   if (Object.keys(errors).length > 0) return { ok: false, errors };
   // All of a form or nothing: half of it would be settings that nobody chose.
   await deps.db.transaction().execute(async (trx) => {

@@ -7,6 +7,7 @@ import { SECRET_MIN_CHARACTERS } from '../secrets/redactor.ts';
 import type { DrawnField } from '../web/deps.ts';
 import type { FormErrors } from './answers.ts';
 
+const REQUIRED = 'This field is required.';
 const CHOICES_TOLD = 20;
 
 export interface CheckedFields {
@@ -16,10 +17,14 @@ export interface CheckedFields {
   readonly errors: FormErrors;
 }
 
-/** Checks a form's values. Unknown keys are dropped; an empty secret means "leave as it is". */
+/**
+ * Checks a form's values. Unknown keys are dropped; an empty secret means "leave as it is".
+ * @param secretsSet names of secrets that have a value, which a form never shows
+ */
 export function checkFields(
   fields: readonly DrawnField[],
   input: Readonly<Record<string, unknown>>,
+  secretsSet: readonly string[] = [],
 ): CheckedFields {
   const values: Record<string, unknown> = {};
   const secrets: Record<string, string> = {};
@@ -27,8 +32,9 @@ export function checkFields(
   for (const field of fields) {
     const raw = Object.hasOwn(input, field.key) ? input[field.key] : undefined;
     if (field.type === 'secret') {
-      if (typeof raw !== 'string' || raw === '') continue;
-      if (raw.length >= SECRET_MIN_CHARACTERS) secrets[field.key] = raw;
+      if (typeof raw !== 'string' || raw === '') {
+        if (field.required && !secretsSet.includes(field.key)) errors[field.key] = [REQUIRED];
+      } else if (raw.length >= SECRET_MIN_CHARACTERS) secrets[field.key] = raw;
       else errors[field.key] = [`At least ${SECRET_MIN_CHARACTERS} characters.`];
       continue;
     }
@@ -48,7 +54,7 @@ function checkField(field: DrawnField, raw: unknown): Checked {
   if (field.type === 'switch')
     return { value: raw === true || raw === 'on' || raw === '1' || raw === 'true' };
   if (raw === undefined || raw === null || raw === '')
-    return field.required ? { error: 'This field is required.' } : { value: field.default };
+    return field.required ? { error: REQUIRED } : { value: field.default };
   switch (field.type) {
     case 'number':
       return checkNumber(field, raw);

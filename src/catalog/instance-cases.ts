@@ -167,7 +167,8 @@ async function save(deps: InstanceDeps, input: Parameters<InstanceCases['save']>
   const { version } = await deps.installations.get(instance.installationId);
   const at = { installationId: instance.installationId, instanceId: instance.id };
   const fields = await withOptions(deps.invoker, at, version.manifest.settings, instance.settings);
-  const { values, secrets, errors } = checkFields(fields, input.values);
+  const secretsSet = Object.keys(await deps.vault.handles(at));
+  const { values, secrets, errors } = checkFields(fields, input.values, secretsSet);
   // Nothing is stored of a form that has a mistake.
   if (Object.keys(errors).length > 0) return { ok: false, errors };
   const owner = { installationId: instance.installationId, instanceId: instance.id };

@@ -118,6 +118,44 @@ describe('settings', () => {
     await a.call(NAME, 'ask');
     expect(received.at(-1)).toContain(VALUE);
   });
+
+  it.each(['Plugin', 'Payment'] as const)(
+    'of a %s with a required secret are refused until it has been given once',
+    async (type) => {
+      const { a, publish } = host();
+      const name = `Needy${type}`;
+      const secret = { title: 'Key', hosts: ['api.example.com'] };
+      await publish({
+        name,
+        type,
+        members: '',
+        manifest: {
+          settings: [{ key: 'token', type: 'secret', title: 'Key', required: true }],
+          permissions: { secrets: { token: secret } },
+        },
+      });
+      await a.install(name);
+      await a.grant(name);
+      const accountId = a.adminId;
+      const installationId = await a.installationId(name);
+      const save =
+        type === 'Plugin'
+          ? (values: Record<string, string>) => a.trySettings(name, values)
+          : await (async () => {
+              await a.enable(name);
+              const made = await a.panel.instances.create({ installationId, name: 'One', accountId });
+              if (!made.ok) throw new Error(JSON.stringify(made));
+              const { instanceId } = made;
+              return (values: Record<string, string>) =>
+                a.panel.instances.save({ instanceId, values, accountId });
+            })();
+      const refused = { ok: false, errors: { token: ['This field is required.'] } };
+      expect(await save({})).toEqual(refused);
+      expect(await save({ token: '' })).toEqual(refused);
+      expect(await save({ token: 'tok_12345678' })).toEqual({ ok: true });
+      expect(await save({ token: '' })).toEqual({ ok: true });
+    },
+  );
 });
 
 describe('a secret', () => {
