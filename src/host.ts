@@ -57,6 +57,7 @@ import { publish, type Published, type PublishOptions } from './catalog/publish.
 import { createRecorder, type Recorder } from './catalog/recorder.ts';
 import { dropOld } from './catalog/retention.ts';
 import { createRunnerIds, type RunnerIds } from './catalog/runner-ids.ts';
+import { sandboxOptions } from './catalog/sandbox-options.ts';
 import { createTenantCases } from './catalog/tenant-cases.ts';
 import { rollUpUsage } from './catalog/usage-rollup.ts';
 import { createVersions } from './catalog/versions.ts';
@@ -111,6 +112,8 @@ export interface BulkheadOptions {
   readonly trustedProxies?: string;
   /** Module types beside those that the host has: sandbox/contract/kinds shows what one is. They hold for the whole process. */
   readonly kinds?: readonly Kind[];
+  /** Keeps a sandbox process ready for the next tenant, at the price of its memory: for a server that people wait for. */
+  readonly spareRunner?: boolean;
   /** For tests: name → addresses. */
   readonly resolve?: Parameters<typeof createHttpBroker>[0]['resolve'];
   /** For tests: narrower bounds towards stores. */
@@ -205,7 +208,11 @@ async function compose(
     publicUrl: options.publicUrl,
   });
   const sandbox = await createSandbox({
-    ownUids: runnerIds.ownUids,
+    ...sandboxOptions({
+      env: options.env ?? process.env,
+      runnerIds,
+      spareRunner: options.spareRunner ?? false,
+    }),
     onFault: (fault) => log('error', fault.message, fault.cause),
   });
   for (const gap of sandbox.isolation.missing) log('info', gap);

@@ -43,6 +43,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     const { checkpoint, ...rest } = options;
     bulkhead = await createBulkhead({
+      spareRunner: true,
       ...rest,
       publicUrl: url,
       ...(checkpoint === undefined ? {} : { checkpoint }),

@@ -89,8 +89,13 @@ export const LIMITS = Object.freeze({
   /** Refused calls of one invocation that get a line each. */
   refusalsTold: 20,
 
+  /** An isolate that nobody used for this long is dropped; its process stays. */
+  isolateIdleMs: 60_000,
   /** An idle runner process is ended after this long. */
   runnerIdleMs: 5 * 60_000,
+  /** What all runner processes together may hold, of the machine's or container's memory; beyond it idle ones are ended. */
+  runnersMemoryPercent: 25,
+  runnersMinMb: 512,
   runners: 64,
   /** Isolates of one runner; the least recently used goes first. */
   isolatesPerRunner: 40,

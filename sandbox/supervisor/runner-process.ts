@@ -76,7 +76,7 @@ export class RunnerProcess {
   readonly pid: number;
   readonly #child: ChildProcess;
   readonly #send: ReturnType<typeof frameWriter>;
-  readonly #events: RunnerEvents;
+  #events: RunnerEvents;
   readonly #markFd: number;
   readonly #loading = new Map<
     string,
@@ -95,6 +95,7 @@ export class RunnerProcess {
   #pingSentAt = 0;
   #waitingForPong = false;
   #stats: RunnerStats;
+  #ownBytes = 0;
   #stderr = '';
 
   constructor(options: RunnerOptions, events: RunnerEvents) {
@@ -171,6 +172,16 @@ export class RunnerProcess {
 
   get stats(): RunnerStats {
     return this.#stats;
+  }
+
+  /** Memory that only this process has: not what it shares with all others that run the same programs. */
+  get ownBytes(): number {
+    return this.#ownBytes;
+  }
+
+  /** From now on somebody else hears of it: it was a spare one and was taken. */
+  handOver(events: RunnerEvents): void {
+    this.#events = events;
   }
 
   /** Makes an isolate. @throws HostError LOAD_FAILED with the module's own message, or what ended the process */
@@ -282,8 +293,9 @@ export class RunnerProcess {
   }
 
   #check(): void {
-    const rssBytes = residentBytes(this.pid);
+    const { rssBytes, ownBytes } = memoryOf(this.pid);
     this.#stats = { ...this.#stats, rssBytes };
+    this.#ownBytes = ownBytes;
     if (rssBytes > LIMITS.runnerRssMb * 1_048_576) {
       this.kill('MEMORY_LIMIT', `The sandbox process grew over ${LIMITS.runnerRssMb} MB.`);
       return;
@@ -326,12 +338,14 @@ function anonymousFile(): number {
   return fd;
 }
 
-/** Resident memory in bytes; 0 where /proc is not to be had (then only the isolate's own limit counts). */
-function residentBytes(pid: number): number {
+/** Resident memory in bytes, all of it and without shared files; 0 where /proc is not to be had (then only the isolate's own limit counts). */
+function memoryOf(pid: number): { readonly rssBytes: number; readonly ownBytes: number } {
   try {
-    return Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1] ?? 0) * PAGE_BYTES;
+    const [, resident = '0', shared = '0'] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ');
+    const rssBytes = Number(resident) * PAGE_BYTES;
+    return { rssBytes, ownBytes: rssBytes - Number(shared) * PAGE_BYTES };
   } catch {
-    return 0;
+    return { rssBytes: 0, ownBytes: 0 };
   }
 }
 

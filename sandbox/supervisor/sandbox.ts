@@ -16,7 +16,16 @@ import {
 import { readCall, readNotice } from './calls.ts';
 import { createLauncher, type Isolation, type Launcher } from './launch.ts';
 import { KILLS, readEnvelope, readUsage } from './results.ts';
-import { RESTARTED, RunnerProcess, type RunnerStats, UNEXPECTED, type Verdict } from './runner-process.ts';
+import { memoryForRunners, type Occupant, tooMany } from './room.ts';
+import {
+  RESTARTED,
+  type RunnerEvents,
+  RunnerProcess,
+  type RunnerStats,
+  UNEXPECTED,
+  type Verdict,
+} from './runner-process.ts';
+import { SpareRunner } from './spare.ts';
 import { createStage, type Stage } from './stage.ts';
 
 /** Modules of one group share a process; no two groups ever do. */
@@ -73,6 +82,12 @@ export interface SandboxOptions {
   /** Whether groups have uids of their own: the staging folder must then be enterable by them. */
   readonly ownUids: boolean;
   readonly jitless?: boolean;
+  /** Keeps one process ready for the next group that has none. Gives the uid of each such process, which no other may have. */
+  readonly spare?: () => { readonly uid?: number };
+  /** What all processes together may hold; absent: a share of the machine's memory (LIMITS). */
+  readonly memoryBytes?: number | undefined;
+  /** Other than LIMITS.isolateIdleMs: for tests and the bench. */
+  readonly isolateIdleMs?: number;
   /** An isolate was made. */
   onLoaded?(loaded: LoadReport & { readonly group: string; readonly module: string }): void;
   /** Unexpected failures, for the operator. */
@@ -92,16 +107,26 @@ interface Open {
   settle(envelope: Envelope<InvocationOutput>, usage: Usage, killed: boolean): void;
 }
 
+interface Loaded {
+  readonly ready: Promise<void>;
+  /** Invocations that wait for it or run in it: it stays while there are any. */
+  users: number;
+  lastUsedAt: number;
+}
+
 interface Running {
   readonly group: Group;
   readonly process: RunnerProcess;
-  readonly modules: Map<string, Promise<void>>;
+  /** The one used last is the last. */
+  readonly modules: Map<string, Loaded>;
   readonly open: Map<number, Open>;
   lastUsedAt: number;
 }
 
 const CANCELLED: WireError = { code: 'CANCELLED', message: 'The invocation was cancelled.' };
 const NO_USAGE: Usage = { cpuUs: 0, entries: 0, calls: 0 };
+const SWEEPS_PER_IDLE_TIME = 6;
+const SWEEP_MOST_MS = 2_000;
 
 export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
   return sandboxOn(await createStage(options.ownUids), options);
@@ -118,7 +143,10 @@ class ProcessSandbox implements Sandbox {
   readonly #launcher: Launcher;
   readonly #options: SandboxOptions;
   readonly #running = new Map<string, Running>();
-  readonly #idle: NodeJS.Timeout;
+  readonly #sweeps: NodeJS.Timeout;
+  readonly #spare: SpareRunner | undefined;
+  readonly #memoryBytes: number;
+  readonly #isolateIdleMs: number;
   #lastInvocation = 0;
   #closed = false;
 
@@ -127,25 +155,34 @@ class ProcessSandbox implements Sandbox {
     this.#stage = stage;
     this.#launcher = launcher;
     this.#options = options;
-    this.#idle = setInterval(() => this.#evictIdle(), 10_000);
-    this.#idle.unref();
+    this.#memoryBytes = options.memoryBytes ?? memoryForRunners();
+    this.#isolateIdleMs = options.isolateIdleMs ?? LIMITS.isolateIdleMs;
+    const everyMs = Math.min(SWEEP_MOST_MS, this.#isolateIdleMs / SWEEPS_PER_IDLE_TIME);
+    this.#sweeps = setInterval(() => this.#sweep(), everyMs);
+    this.#sweeps.unref();
+    const { spare } = options;
+    if (spare !== undefined) this.#spare = new SpareRunner((events) => this.#start(spare(), events));
   }
 
   async invoke(request: InvokeRequest): Promise<InvokeOutcome> {
     if (this.#closed) return failed({ code: 'INTERRUPTED', message: 'The host is stopping.' });
     if (isAborted(request)) return failed(CANCELLED);
     const running = this.#runnerOf(request.group);
-    running.lastUsedAt = performance.now();
+    const loaded = this.#loadedIn(running, request.module);
+    loaded.users++;
     try {
-      await this.#ensureLoaded(running, request.module);
+      await loaded.ready;
+      if (isAborted(request)) return failed(CANCELLED);
+      // The process may have ended between loading and now.
+      if (this.#running.get(request.group.key) !== running) return failed(RESTARTED);
+      return await this.#run(running, request);
     } catch (error) {
       if (error instanceof HostError) return failed(error.toWire());
       throw error;
+    } finally {
+      loaded.users--;
+      loaded.lastUsedAt = running.lastUsedAt = performance.now();
     }
-    if (isAborted(request)) return failed(CANCELLED);
-    // The process may have ended between loading and now.
-    if (this.#running.get(request.group.key) !== running) return failed(RESTARTED);
-    return this.#run(running, request);
   }
 
   #run(running: Running, request: InvokeRequest): Promise<InvokeOutcome> {
@@ -208,31 +245,32 @@ class ProcessSandbox implements Sandbox {
   #runnerOf(group: Group): Running {
     const known = this.#running.get(group.key);
     if (known !== undefined) return known;
-    this.#makeRoom();
+    this.#makeRoom(LIMITS.runners - 1);
+    if (this.#running.size >= LIMITS.runners)
+      throw new HostError('LIMIT', 'All sandbox processes are busy; try again in a moment.');
     const open = new Map<number, Open>();
-    const modules = new Map<string, Promise<void>>();
-    const process = new RunnerProcess(
-      {
-        stage: this.#stage,
-        launcher: this.#launcher,
-        ...(group.uid === undefined ? {} : { uid: group.uid }),
-        jitless: this.#options.jitless ?? false,
-      },
-      {
-        onResult: (id, usage, envelope) => this.#onResult(open, id, usage, envelope),
-        onCall: (id, number, path, input) => void this.#onCall(running, id, number, path, input),
-        onNotify: (id, path, input) => this.#onNotify(open, id, path, input),
-        onLost: (key) => modules.delete(key),
-        onPressure: () => this.#evictIsolates(running, 1),
-        onExit: (entered, verdict) => this.#onExit(running, entered, verdict),
-      },
-    );
+    const modules = new Map<string, Loaded>();
+    const events: RunnerEvents = {
+      onResult: (id, usage, envelope) => this.#onResult(open, id, usage, envelope),
+      onCall: (id, number, path, input) => void this.#onCall(running, id, number, path, input),
+      onNotify: (id, path, input) => this.#onNotify(open, id, path, input),
+      onLost: (key) => modules.delete(key),
+      onPressure: () => this.#evictIsolates(running, 1),
+      onExit: (entered, verdict) => this.#onExit(running, entered, verdict),
+    };
+    const process = this.#spare?.take(events) ?? this.#start(group, events);
     const running: Running = { group, process, modules, open, lastUsedAt: performance.now() };
     this.#running.set(group.key, running);
     return running;
   }
 
-  async #ensureLoaded(running: Running, module: SandboxModule): Promise<void> {
+  #start({ uid }: Pick<Group, 'uid'>, events: RunnerEvents): RunnerProcess {
+    const identity = uid === undefined ? {} : { uid };
+    const jitless = this.#options.jitless ?? false;
+    return new RunnerProcess({ stage: this.#stage, launcher: this.#launcher, jitless, ...identity }, events);
+  }
+
+  #loadedIn(running: Running, module: SandboxModule): Loaded {
     const known = running.modules.get(module.key);
     if (known !== undefined) {
       // Most recently used last.
@@ -240,15 +278,14 @@ class ProcessSandbox implements Sandbox {
       running.modules.set(module.key, known);
       return known;
     }
-    const loading = this.#load(running, module);
-    running.modules.set(module.key, loading);
+    const loaded: Loaded = { ready: this.#load(running, module), users: 0, lastUsedAt: 0 };
+    running.modules.set(module.key, loaded);
+    // Whoever waits for it hears of it; here it is only forgotten, so that the next one tries again.
+    loaded.ready.catch(() => {
+      if (running.modules.get(module.key) === loaded) running.modules.delete(module.key);
+    });
     this.#evictIsolates(running, LIMITS.isolatesPerRunner);
-    try {
-      await loading;
-    } catch (error) {
-      if (running.modules.get(module.key) === loading) running.modules.delete(module.key);
-      throw error;
-    }
+    return loaded;
   }
 
   async #load(running: Running, module: SandboxModule): Promise<void> {
@@ -258,14 +295,22 @@ class ProcessSandbox implements Sandbox {
 
   /** Drops isolates, least recently used first, until there are no more than `kept`; the last one used, and those in use, stay. */
   #evictIsolates(running: Running, kept: number): void {
-    const busy = new Set([...running.open.values()].map((open) => open.request.module.key));
     const last = [...running.modules.keys()].at(-1);
-    for (const key of running.modules.keys()) {
+    for (const [key, { users }] of running.modules) {
       if (running.modules.size <= kept) return;
-      if (key === last || busy.has(key)) continue;
-      running.modules.delete(key);
-      running.process.unload(key);
+      if (key !== last && users === 0) this.#drop(running, key);
     }
+  }
+
+  /** An idle installation costs some MiB, and no more than its next call some milliseconds if it does not. */
+  #dropIdleIsolates(running: Running, before: number): void {
+    for (const [key, { users, lastUsedAt }] of running.modules)
+      if (users === 0 && lastUsedAt < before) this.#drop(running, key);
+  }
+
+  #drop(running: Running, key: string): void {
+    running.modules.delete(key);
+    running.process.unload(key);
   }
 
   #onResult(open: Map<number, Open>, id: number, usageText: string, envelopeText: string): void {
@@ -339,21 +384,25 @@ class ProcessSandbox implements Sandbox {
     }
   }
 
-  #makeRoom(): void {
-    while (this.#running.size >= LIMITS.runners) {
-      const idle = [...this.#running.values()]
-        .filter((running) => running.open.size === 0)
-        .sort((a, b) => a.lastUsedAt - b.lastUsedAt)[0];
-      if (idle === undefined)
-        throw new HostError('LIMIT', 'All sandbox processes are busy; try again in a moment.');
-      this.#end(idle);
-    }
+  #makeRoom(processes: number): void {
+    const occupants = [...this.#running.values()].map(
+      (running): Occupant & { readonly running: Running } => ({
+        running,
+        isIdle: isIdle(running),
+        lastUsedAt: running.lastUsedAt,
+        ownBytes: running.process.ownBytes,
+      }),
+    );
+    for (const { running } of tooMany(occupants, { processes, bytes: this.#memoryBytes })) this.#end(running);
   }
 
-  #evictIdle(): void {
-    const before = performance.now() - LIMITS.runnerIdleMs;
-    for (const running of this.#running.values())
-      if (running.open.size === 0 && running.lastUsedAt < before) this.#end(running);
+  #sweep(): void {
+    const now = performance.now();
+    for (const running of this.#running.values()) {
+      if (isIdle(running) && running.lastUsedAt < now - LIMITS.runnerIdleMs) this.#end(running);
+      else this.#dropIdleIsolates(running, now - this.#isolateIdleMs);
+    }
+    this.#makeRoom(LIMITS.runners);
   }
 
   end(groupKey: string): void {
@@ -368,7 +417,7 @@ class ProcessSandbox implements Sandbox {
 
   unload(groupKey: string, moduleKey: string): void {
     const running = this.#running.get(groupKey);
-    if (running?.modules.delete(moduleKey) === true) running.process.unload(moduleKey);
+    if (running?.modules.has(moduleKey) === true) this.#drop(running, moduleKey);
   }
 
   stats(): SandboxStats[] {
@@ -381,12 +430,16 @@ class ProcessSandbox implements Sandbox {
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#idle);
+    clearInterval(this.#sweeps);
     const ending = [...this.#running.values()];
     for (const running of ending) this.#end(running);
-    await Promise.all(ending.map((running) => running.process.exited));
+    await Promise.all([this.#spare?.close(), ...ending.map((running) => running.process.exited)]);
     this.#stage.remove();
   }
+}
+
+function isIdle({ open, modules }: Running): boolean {
+  return open.size === 0 && [...modules.values()].every(({ users }) => users === 0);
 }
 
 /** A function, because the answer changes while one awaits. */
