@@ -16,7 +16,7 @@ import type { WebDeps } from './deps.ts';
 import type { RootEnv, TenantEnv } from './env.ts';
 import { errorAnswer } from './errors.ts';
 import { sameOriginOnly } from './guard.ts';
-import { dataHeaders, securityHeaders } from './headers.ts';
+import { completeHeaders, securityHeaders } from './headers.ts';
 import { languageSwitch, setLanguage } from './language.ts';
 import { WEB_LIMITS } from './limits.ts';
 import { moduleAssets } from './module/assets.ts';
@@ -42,7 +42,7 @@ export function createApp(deps: WebDeps): Hono<RootEnv> {
     files,
     templates: loadTemplates((name) => files.url(name)),
     payPages: new PayPages(),
-    dataHeaders: dataHeaders(site.secure),
+    dataHeaders: completeHeaders(site.secure, { 'content-type': 'application/json' }),
   };
   const app = new Hono<RootEnv>({
     getPath: (request) => site.routePath(addressOf(request.url)),

@@ -23,7 +23,7 @@ interface Base {
   origin: string;
   /** The client's address. */
   address: string;
-  /** The response was made with dataHeaders(). */
+  /** The response was made by sendComplete(). */
   hasAllHeaders?: true;
   /** The language this request is answered in, and its texts. */
   lang: Lang;

@@ -2,7 +2,7 @@
  * Headers of the panel's own pages. No inline script or style anywhere: what a module's text could smuggle into a page stays text.
  * Referrer-Policy is same-origin and not no-referrer, because under the latter browsers send `Origin: null` with our own forms.
  */
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 import type { RootEnv } from './env.ts';
 
 /** @param frames URL prefix of the module frames a page may hold; none if undefined */
@@ -35,21 +35,36 @@ const FALLBACKS = {
   'cache-control': 'no-store',
 } as const;
 
-/** Headers of an answer that is data for our own scripts: all of them at once, which costs a tenth of setting each. */
-export function dataHeaders(secure: boolean): Readonly<Record<string, string>> {
+export type AnswerHeaders = Readonly<Record<string, string>>;
+
+/** All headers of an answer, for sendComplete(). @param own what it sets itself, by names in small letters */
+export function completeHeaders(secure: boolean, own: AnswerHeaders): AnswerHeaders {
   return Object.freeze({
-    'content-type': 'application/json',
-    'x-content-type-options': 'nosniff',
     ...FALLBACKS,
+    ...own,
+    'x-content-type-options': 'nosniff',
     ...(secure ? { 'strict-transport-security': TRANSPORT } : {}),
   });
+}
+
+/** Answers with headers that are complete: given at once they cost a tenth of setting each. */
+export function sendComplete(
+  c: Context,
+  body: string | Uint8Array<ArrayBuffer> | null,
+  headers: AnswerHeaders,
+  status = 200,
+): Response {
+  const response = new Response(body, { status, headers });
+  // Last: an answer to what failed on the way here still gets its headers.
+  c.set('hasAllHeaders', true);
+  return response;
 }
 
 /** Sets what a response does not set itself; module frames, assets and static files bring their own. */
 export function securityHeaders(secure: boolean): MiddlewareHandler<RootEnv> {
   return async (c, next) => {
     await next();
-    // Made with dataHeaders().
+    // Made by sendComplete().
     if (c.get('hasAllHeaders') === true) return;
     const { headers } = c.res;
     headers.set('x-content-type-options', 'nosniff');

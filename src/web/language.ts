@@ -18,10 +18,7 @@ export function setLanguage<E extends RootEnv>(
   const lang = languageFor({
     chosen: languageOf(known.accountLocale) ?? readLanguageCookie(c),
     tenantLocale: known.tenantLocale,
-    // Read only where nothing stronger is known.
-    get acceptLanguage() {
-      return c.req.header('accept-language');
-    },
+    acceptLanguage: () => c.req.header('accept-language'),
   });
   c.set('lang', lang);
   c.set('t', translators[lang]);

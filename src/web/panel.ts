@@ -6,7 +6,7 @@ import type { SignedIn } from '../auth/sessions.ts';
 import type { Said } from '../care/care.ts';
 import type { WebDeps } from './deps.ts';
 import type { AccountContext, OperatorContext, RootEnv, Tenant } from './env.ts';
-import { panelPolicy } from './headers.ts';
+import { type AnswerHeaders, panelPolicy } from './headers.ts';
 import { formatsFor } from './lang/languages.ts';
 import { LANGUAGE_CHOICES, scriptWords } from './lang/texts.ts';
 import { noteOf } from './notes.ts';
@@ -24,8 +24,8 @@ export interface Panel {
   readonly files: StaticFiles;
   readonly templates: Templates;
   readonly payPages: PayPages;
-  /** See dataHeaders(). */
-  readonly dataHeaders: Readonly<Record<string, string>>;
+  /** For sendComplete(): of answers that are data for our own scripts. */
+  readonly dataHeaders: AnswerHeaders;
 }
 
 /** What a page says of itself beside its data. */

@@ -114,7 +114,7 @@ export const webGuards: readonly Guard[] = [
     name: 'a webhook’s answer runs nowhere',
     threats: ['webhook-answer'],
     file: 'src/web/module/webhooks.ts',
-    text: "    'Content-Security-Policy': \"sandbox; default-src 'none'\",\n",
+    text: "    'content-security-policy': \"sandbox; default-src 'none'\",\n",
     instead: '',
     test: 'test/web/module.test.ts',
     only: 'sends HTML without any right',

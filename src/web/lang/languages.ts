@@ -38,14 +38,17 @@ export interface Reader {
   /** Chosen by the person: stored with the account, or in a cookie before anybody signs in. */
   readonly chosen?: string | null | undefined;
   readonly tenantLocale?: string | undefined;
-  readonly acceptLanguage?: string | undefined;
+  /** The browser's header; a function is asked only where nothing stronger is known. */
+  readonly acceptLanguage?: string | (() => string | undefined) | undefined;
 }
 
 export function languageFor(reader: Reader): Lang {
   return (
     languageOf(reader.chosen) ??
     languageOf(reader.tenantLocale) ??
-    acceptedLanguage(reader.acceptLanguage) ??
+    acceptedLanguage(
+      typeof reader.acceptLanguage === 'function' ? reader.acceptLanguage() : reader.acceptLanguage,
+    ) ??
     FIRST_LANGUAGE
   );
 }

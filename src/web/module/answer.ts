@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import { escapeHtml } from '../filters.ts';
 import type { TenantEnv } from '../env.ts';
+import { sendComplete } from '../headers.ts';
 import type { Translate } from '../lang/texts.ts';
 import type { Panel } from '../panel.ts';
 import { frameHtml, frameNotice, sendFrame, type FrameOwner } from './frame-document.ts';
@@ -80,8 +81,7 @@ export function tellBridge(
   owner: FrameOwner,
   response: ModuleResponse,
 ): Response {
-  c.set('hasAllHeaders', true);
-  return new Response(JSON.stringify(dataOf(panel, owner, response)), { headers: panel.dataHeaders });
+  return sendComplete(c, JSON.stringify(dataOf(panel, owner, response)), panel.dataHeaders);
 }
 
 function dataOf(panel: Panel, owner: FrameOwner, response: ModuleResponse): object {

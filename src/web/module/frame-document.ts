@@ -4,7 +4,7 @@
  * nothing anywhere: what it wants it asks of the panel through a MessagePort. Our kit is the first script there is.
  */
 import type { Context } from 'hono';
-import { PERMISSIONS_POLICY } from '../headers.ts';
+import { completeHeaders, PERMISSIONS_POLICY, sendComplete } from '../headers.ts';
 import { escapeHtml } from '../filters.ts';
 import type { Panel } from '../panel.ts';
 
@@ -73,11 +73,14 @@ export function sendFrame(
   html: string,
   status: 200 | 403 | 404 | 500 | 502 | 503 = 200,
 ): Response {
-  c.header('Content-Security-Policy', framePolicy(panel, owner));
-  c.header('Referrer-Policy', 'no-referrer');
-  c.header('X-DNS-Prefetch-Control', 'off');
-  c.header('Connection-Allowlist', CONNECTIONS);
-  c.header('Permissions-Policy', PERMISSIONS_POLICY);
-  c.header('Cross-Origin-Resource-Policy', 'same-origin');
-  return c.html(frameHtml(panel, owner.versionId, html), status);
+  const headers = completeHeaders(panel.site.secure, {
+    'content-type': 'text/html; charset=UTF-8',
+    'content-security-policy': framePolicy(panel, owner),
+    'referrer-policy': 'no-referrer',
+    'x-dns-prefetch-control': 'off',
+    'connection-allowlist': CONNECTIONS,
+    'permissions-policy': PERMISSIONS_POLICY,
+    'cross-origin-resource-policy': 'same-origin',
+  });
+  return sendComplete(c, frameHtml(panel, owner.versionId, html), headers, status);
 }

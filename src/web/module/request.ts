@@ -5,6 +5,11 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { ModuleRequest } from '../../../sandbox/contract/invocation.ts';
 import { CSRF_HEADER } from '../guard.ts';
 
+/** What modules are asked with, by what a browser sends. */
+const METHODS: ReadonlyMap<string, ModuleRequest['method']> = new Map([
+  ...ModuleRequest.entries.method.options.map((known) => [known, known] as const),
+  ['HEAD', 'GET'],
+]);
 /** Headers of a signed-in person's request that say something about the request and nothing about the person. */
 const BROWSER_HEADERS = ['content-type', 'accept', 'accept-language', 'user-agent'] as const;
 /** Of a webhook everything may be signed; these are ours, or describe one hop only. */
@@ -33,8 +38,7 @@ export interface RequestShape {
 
 /** @throws BAD_INPUT for a method modules do not have */
 export async function moduleRequest(c: Context, shape: RequestShape): Promise<ModuleRequest> {
-  const asked = c.req.method === 'HEAD' ? 'GET' : c.req.method;
-  const method = ModuleRequest.entries.method.options.find((known) => known === asked);
+  const method = METHODS.get(c.req.method);
   if (method === undefined)
     throw new HostError('BAD_INPUT', 'Modules answer GET, POST, PUT and DELETE only.');
   return {
@@ -47,10 +51,12 @@ export async function moduleRequest(c: Context, shape: RequestShape): Promise<Mo
 }
 
 function browserHeaders(c: Context): [string, string][] {
-  return BROWSER_HEADERS.flatMap((name): [string, string][] => {
+  const found: [string, string][] = [];
+  for (const name of BROWSER_HEADERS) {
     const value = c.req.header(name);
-    return value === undefined ? [] : [[name, value]];
-  });
+    if (value !== undefined) found.push([name, value]);
+  }
+  return found;
 }
 
 function webhookHeaders(c: Context): [string, string][] {

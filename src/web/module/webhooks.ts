@@ -8,6 +8,7 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import type { ModuleResponse } from '../../../sandbox/contract/invocation.ts';
 import type { RootEnv } from '../env.ts';
 import { statusOf } from '../errors.ts';
+import { completeHeaders, sendComplete } from '../headers.ts';
 import { WEB_LIMITS } from '../limits.ts';
 import { minuteLimit } from '../minute-limit.ts';
 import type { Panel } from '../panel.ts';
@@ -32,7 +33,8 @@ export function webhooks(app: Hono<RootEnv>, panel: Panel): void {
       if (!allowed(`address ${senderKey(c.get('address'))}`, nowMs) || !allowed(`hook ${hookId}`, nowMs))
         throw new HostError('LIMIT', 'Too many deliveries; try again in a minute.');
       const request = await moduleRequest(c, { url: c.req.url, headers: 'webhook' });
-      return reply(await panel.deps.modules.webhook({ hookId, request, address: c.get('address') }));
+      const response = await panel.deps.modules.webhook({ hookId, request, address: c.get('address') });
+      return reply(panel, c, response);
     } catch (error) {
       return refused(panel, c, error);
     }
@@ -52,18 +54,18 @@ function bodyStatus(status: number): number {
   return Number.isInteger(status) && status >= 200 && status <= 599 ? status : 200;
 }
 
-function reply(response: ModuleResponse): Response {
+function reply(panel: Panel, c: Context, response: ModuleResponse): Response {
   if (response.kind === 'redirect') throw new HostError('BAD_OUTPUT', 'A webhook cannot redirect.');
   const status = bodyStatus(response.status);
-  const headers = {
-    'Content-Type': TYPES[response.kind],
-    'Content-Security-Policy': "sandbox; default-src 'none'",
-  };
+  const headers = completeHeaders(panel.site.secure, {
+    'content-type': TYPES[response.kind],
+    'content-security-policy': "sandbox; default-src 'none'",
+  });
   const body = bodyOf(response);
   const sizeBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
   if (sizeBytes > WEB_LIMITS.hookAnswerBytes)
     throw new HostError('BAD_OUTPUT', `A webhook answers with at most ${WEB_LIMITS.hookAnswerBytes} bytes.`);
-  return new Response(status === 204 || status === 304 ? null : body, { status, headers });
+  return sendComplete(c, status === 204 || status === 304 ? null : body, headers, status);
 }
 
 function bodyOf(response: Exclude<ModuleResponse, { kind: 'redirect' }>): string | Uint8Array<ArrayBuffer> {
