@@ -29,6 +29,7 @@ import { createDbBroker } from './brokers/db.ts';
 import { createEventsBroker } from './brokers/events.ts';
 import { createHostRequests } from './brokers/host-requests.ts';
 import { createHttpBroker } from './brokers/http.ts';
+import { KeptConnections } from './brokers/http/kept.ts';
 import { createInvoicesBroker } from './brokers/invoices.ts';
 import { createLogsBroker, type LogSink } from './brokers/logs.ts';
 import { createProductsBroker } from './brokers/products.ts';
@@ -197,6 +198,7 @@ async function compose(
   const versions = createVersions(db);
   const installations = await createInstallations(db, endpoint, versions);
   const runnerIds = createRunnerIds();
+  const kept = new KeptConnections();
   const brokers = createBrokers({
     databases,
     keyring,
@@ -205,6 +207,7 @@ async function compose(
     recorder,
     deploymentId: identity.id,
     resolve: options.resolve,
+    kept,
     publicUrl: options.publicUrl,
   });
   const sandbox = await createSandbox({
@@ -302,6 +305,7 @@ async function compose(
     const flowsRest = flows.close();
     await Promise.all([...workers].map((worker) => worker.stop()));
     await sandbox.close();
+    kept.close();
     await flowsRest;
     await resuming.stop();
     await rotating.stop();
@@ -383,6 +387,7 @@ interface BrokerParts {
   readonly recorder: Recorder;
   readonly deploymentId: string;
   readonly resolve: BulkheadOptions['resolve'];
+  readonly kept: KeptConnections;
   readonly publicUrl: string;
 }
 
@@ -394,6 +399,7 @@ function createBrokers({
   recorder,
   deploymentId,
   resolve,
+  kept,
   publicUrl,
 }: BrokerParts): Brokers {
   const { db } = databases.host;
@@ -404,6 +410,7 @@ function createBrokers({
       vault,
       journal: createStepJournal({ db }),
       requests,
+      kept,
       ...(resolve === undefined ? {} : { resolve }),
     }),
     smtp: createSmtpBroker({

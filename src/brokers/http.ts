@@ -19,6 +19,7 @@ import { requestHeaders } from './http/headers.ts';
 import { BODILESS } from './http/hop.ts';
 import type { Hop } from './http/hop.ts';
 import type { HttpAnswer, StepJournal, StepRequest } from './http/journal.ts';
+import type { KeptConnections } from './http/kept.ts';
 import { HTTP_LIMITS } from './http/limits.ts';
 import type { HttpLimits } from './http/limits.ts';
 import { RequestRate } from './http/rate.ts';
@@ -33,6 +34,8 @@ export interface HttpBrokerDeps {
   readonly resolve?: Resolve;
   /** PEM certificates of an operator's own authority; if given, these are trusted and no others. */
   readonly ca?: readonly string[];
+  /** Connections that wait between requests; each request has its own if absent. Whoever made it closes it. */
+  readonly kept?: KeptConnections;
   /** Epoch milliseconds. */
   readonly now?: () => number;
   /** Narrower bounds than HTTP_LIMITS. */
@@ -82,7 +85,7 @@ function recordedTarget(input: Input, secrets: OpenSecrets | undefined): string 
   return `${input.method} ${secrets?.redactor.text(place) ?? place}`.slice(0, TARGET_CHARACTERS);
 }
 
-/** Builds the broker; it keeps nothing open between requests, so there is nothing to close. */
+/** Builds the broker. What it keeps open between requests is `kept`’s. */
 export function createHttpBroker(deps: HttpBrokerDeps): Broker<'http'> {
   const now = deps.now ?? (() => performance.now());
   const rate = new RequestRate(now);
@@ -91,6 +94,7 @@ export function createHttpBroker(deps: HttpBrokerDeps): Broker<'http'> {
     limits: { ...HTTP_LIMITS, ...deps.limits },
     journal: deps.journal,
     ca: deps.ca,
+    kept: deps.kept,
   };
 
   async function request(

@@ -17,6 +17,7 @@ import { answerHeaders, headerOf } from './headers.ts';
 import { BODILESS, checkHop } from './hop.ts';
 import type { CheckedHop, Hop, HopContext } from './hop.ts';
 import type { HttpAnswer, StepJournal, StepRequest } from './journal.ts';
+import type { KeptConnections } from './kept.ts';
 import type { HttpLimits } from './limits.ts';
 import { nextHop, redirectLocation } from './redirect.ts';
 
@@ -26,6 +27,7 @@ export interface HttpServices {
   readonly limits: HttpLimits;
   readonly journal: StepJournal;
   readonly ca: readonly string[] | undefined;
+  readonly kept: KeptConnections | undefined;
 }
 
 /** What belongs to one request. */
@@ -81,6 +83,9 @@ async function send(run: Run, checked: CheckedHop, addresses: readonly string[])
       limits: services.limits,
       signal: deadline.signal,
       ...(services.ca === undefined ? {} : { ca: services.ca }),
+      ...(services.kept === undefined || run.step !== undefined
+        ? {}
+        : { keep: { connections: services.kept, installationId: context.scope.installationId } }),
     },
   );
 }
@@ -90,7 +95,9 @@ async function sendAgain(run: Run, checked: CheckedHop): Promise<RawAnswer> {
   try {
     return await send(run, checked, await addressesOf(run, checked));
   } catch (error) {
-    throw error instanceof ExchangeError ? new ExchangeError(error.cause, false) : error;
+    throw error instanceof ExchangeError
+      ? new ExchangeError(error.cause, { isUnsent: false, isStale: false })
+      : error;
   }
 }
 

@@ -21,8 +21,19 @@ export interface PinnedOptions {
 
 export interface PinnedConnector {
   readonly connect: buildConnector.connector;
-  /** True once a connection (with TLS: a trusted one) was handed to undici: from then on something may have been sent. */
-  isConnected(): boolean;
+  /**
+   * The checked address that it is connected to: set once a connection (with TLS: a trusted one) was handed to undici. From then on
+   * something may have been sent.
+   */
+  peer(): string | undefined;
+}
+
+/**
+ * A second time the addresses would be those of an earlier request: whoever needs another connection has them checked anew. With
+ * undici's own code for a lost socket it would try again and again.
+ */
+function over(): Error {
+  return Object.assign(new Error('this connection is over'), { code: 'ECONNRESET' });
 }
 
 export function pinnedConnector(options: PinnedOptions): PinnedConnector {
@@ -34,7 +45,7 @@ export function pinnedConnector(options: PinnedOptions): PinnedConnector {
     maxCachedSessions: 0,
     ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
   });
-  let connected = false;
+  let connectedTo: string | undefined;
 
   /** @throws HostError NOT_GRANTED if the peer is another than the one asked for */
   function checkPeer(socket: Socket, address: string): void {
@@ -61,10 +72,13 @@ export function pinnedConnector(options: PinnedOptions): PinnedConnector {
         socket.destroy();
         return done(refused instanceof Error ? refused : failed('protocol', refused), null);
       }
-      connected = true;
+      connectedTo = address;
       return done(null, socket);
     });
   }
 
-  return { connect: (to, done) => attempt(0, to, done), isConnected: () => connected };
+  return {
+    connect: (to, done) => (connectedTo === undefined ? attempt(0, to, done) : done(over(), null)),
+    peer: () => connectedTo,
+  };
 }

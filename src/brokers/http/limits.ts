@@ -18,6 +18,13 @@ export const HTTP_LIMITS = Object.freeze({
   requestHeaders: 100,
   requestHeaderBytes: 32 * 1024,
   responseHeaderBytes: 32 * 1024,
+  /** A connection waits so long for the next request; less if the other side says so. */
+  keptIdleMs: 4_000,
+  /** No connection serves for longer: its certificate was looked at when it was opened. */
+  keptLifeMs: 60_000,
+  keptPerInstallation: 10,
+  /** Of all installations. */
+  kept: 200,
 });
 
 export type HttpLimits = Readonly<Record<keyof typeof HTTP_LIMITS, number>>;
