@@ -18,6 +18,7 @@ import { createHttp, type HostStatus, type Http } from './http.ts';
 import { type Moment, now } from './moment.ts';
 import type { LogPart } from './own-name.ts';
 import { randomInt, strongPassword } from './random.ts';
+import { isRunning, PAYMENT_CALLS, runPaymentCall } from './payment-calls.ts';
 import type { Reply } from './replies.ts';
 import { createSecrets, type Secrets } from './secrets.ts';
 import {
@@ -361,9 +362,11 @@ export abstract class Base<Tables = Record<string, Record<string, unknown>>> {
     return {
       get: (uuid) => env.call('invoices', 'get', { uuid }),
       list: (where = {}) => env.call('invoices', 'list', where),
-      recordPayment: (payment) => env.call('invoices', 'recordPayment', payment),
+      recordPayment: (payment) =>
+        env.call('invoices', 'recordPayment', { handled: isRunning(env, 'onPaymentSuccess'), ...payment }),
       recordFailure: async (failure) => {
-        await env.call('invoices', 'recordFailure', failure);
+        const handled = isRunning(env, 'onPaymentFailed');
+        await env.call('invoices', 'recordFailure', { handled, ...failure });
       },
     };
   }
@@ -643,9 +646,23 @@ export abstract class Payment<Tables = Record<string, Record<string, unknown>>> 
   getClientAreaHtml(_data: PayData): Maybe<string | Reply> {
     return '';
   }
+
+  constructor() {
+    super();
+    const { env } = currentRuntime();
+    for (const name of PAYMENT_CALLS) {
+      const method = this[name];
+      if (method === Payment.prototype[name]) continue;
+      const value = (payload: Data): unknown => runPaymentCall(env, name, () => method.call(this, payload));
+      Object.defineProperty(this, name, { value, writable: true, configurable: true });
+    }
+  }
+
+  /** Called by the host after a payment was booked, with what the gateway told and `payment`; not if this method booked it itself. */
   onPaymentSuccess(_payload: Data): Maybe<unknown> {
     return { status: 'success' };
   }
+  /** The same for an attempt that failed, with `failure`. */
   onPaymentFailed(_payload: Data): Maybe<unknown> {
     return { status: 'success' };
   }

@@ -2,12 +2,14 @@
  * Payments come in from gateways, which tell twice, in parallel, late and after a crash, and from people. Each is booked exactly once:
  * the unique key on (instance, transaction) decides, in the same transaction that counts it towards the invoice.
  */
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import { storable } from '../database/storable.ts';
 import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
 import { addCredit } from './credit.ts';
 import { dueMinor, type Invoice, lockInvoice, settle } from './invoices.ts';
+import { callGateway } from './gateway-calls.ts';
 import { BILLING_LIMITS } from './limits.ts';
 import { tell } from './tell.ts';
 
@@ -24,6 +26,10 @@ export interface Booking {
   /** What the gateway told, for the admin to read. */
   readonly payload?: unknown;
   readonly accountId?: string | null;
+  /** The gateway's module does itself what follows a payment, and is not called. */
+  readonly handled?: boolean;
+  /** The task that books it, if one does. */
+  readonly taskId?: string | null;
 }
 
 export interface Booked {
@@ -55,7 +61,29 @@ export async function bookPayment(db: Db, booking: Booking): Promise<Booked> {
     // Another one booked it meanwhile, on another invoice.
     if (paymentId === undefined) return { paymentId: (await findPayment(trx, booking)) ?? '', booked: false };
     await count(trx, booking, invoice, { paymentId, applied });
+    await tellGateway(trx, booking, paymentId);
     return { paymentId, booked: true };
+  });
+}
+
+async function tellGateway(trx: Trx, booking: Booking, paymentId: string): Promise<void> {
+  const { instanceId, tenantId, invoiceId, handled = false, taskId = null } = booking;
+  if (instanceId === null || handled) return;
+  await callGateway(trx, {
+    instanceId,
+    tenantId,
+    invoiceId,
+    taskId,
+    method: 'onPaymentSuccess',
+    told: keptOf(booking.payload),
+    key: 'payment',
+    about: {
+      uuid: paymentId,
+      transaction_id: booking.transactionId,
+      amount: booking.amountMinor,
+      fee: booking.feeMinor ?? 0,
+      currency: booking.currency,
+    },
   });
 }
 
@@ -129,8 +157,14 @@ async function insert(trx: Trx, booking: Booking, appliedMinor: number): Promise
   return row?.id;
 }
 
+/** What of it can be kept. */
+function keptOf(payload: unknown): unknown {
+  const kept = payloadOf(payload);
+  return kept !== null && 'payload' in kept ? kept.payload : undefined;
+}
+
 /** What cannot be kept is left out: the booking must not hang on it. */
-function payloadOf(payload: unknown): object | null {
+function payloadOf(payload: unknown): { payload: unknown } | { left_out: string } | null {
   if (payload === undefined || payload === null) return null;
   try {
     const kept = storable(payload);
@@ -143,11 +177,19 @@ function payloadOf(payload: unknown): object | null {
   }
 }
 
+export interface FailedAttempt {
+  readonly instanceId: string;
+  readonly tenantId: string;
+  readonly invoiceId: string;
+  readonly reason: string;
+  /** What the gateway told. */
+  readonly payload?: unknown;
+  readonly handled?: boolean;
+  readonly taskId?: string | null;
+}
+
 /** A gateway said that a payment did not go through: nothing is booked, and those who listen are told. */
-export async function paymentFailed(
-  db: Db,
-  failed: { readonly tenantId: string; readonly invoiceId: string; readonly reason: string },
-): Promise<void> {
+export async function paymentFailed(db: Db, failed: FailedAttempt): Promise<void> {
   await inTransaction(db, async (trx) => {
     const invoice = await lockInvoice(trx, failed.tenantId, failed.invoiceId);
     if (await toldEnough(trx, invoice)) return;
@@ -160,6 +202,18 @@ export async function paymentFailed(
         client_uuid: invoice.client_id,
         reason: failed.reason,
       },
+    });
+    if (failed.handled === true) return;
+    const { instanceId, tenantId, invoiceId, taskId = null } = failed;
+    await callGateway(trx, {
+      instanceId,
+      tenantId,
+      invoiceId,
+      taskId,
+      method: 'onPaymentFailed',
+      told: keptOf(failed.payload),
+      key: 'failure',
+      about: { uuid: randomUUID(), reason: failed.reason },
     });
   });
 }

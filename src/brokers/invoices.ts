@@ -76,17 +76,20 @@ export function createInvoicesBroker({ db }: { readonly db: Db }): Broker<'invoi
         feeMinor: input.fee,
         currency: input.currency,
         payload: input.payload,
+        handled: input.handled,
+        taskId: scope.taskId,
       });
       return { payment_uuid: paymentId, booked, invoice: await view(scope, input.invoice_uuid) };
     },
 
-    async recordFailure(scope, { invoice_uuid: invoiceId, reason }, grant) {
+    async recordFailure(scope, { invoice_uuid: invoiceId, reason, payload, handled }, grant) {
       need(scope, grant, 'record');
-      bookingInstance(scope);
+      const instanceId = bookingInstance(scope);
       needProof(scope);
       // A failure that is told after the payment it came before is no news.
       if ((await view(scope, invoiceId)).due_amount === 0) return {};
-      await paymentFailed(db, { tenantId: scope.tenantId, invoiceId, reason });
+      const { tenantId, taskId } = scope;
+      await paymentFailed(db, { instanceId, tenantId, invoiceId, reason, payload, handled, taskId });
       return {};
     },
   };

@@ -206,10 +206,20 @@ describe('a failed payment', () => {
         .where('name', '=', 'PaymentFailed')
         .execute();
     for (let time = 0; time < 8; time += 1)
-      await paymentFailed(db, { tenantId: payer.tenantId, invoiceId: invoice.id, reason: 'Click here.' });
+      await paymentFailed(db, {
+        instanceId: randomUUID(),
+        tenantId: payer.tenantId,
+        invoiceId: invoice.id,
+        reason: 'Click here.',
+      });
     expect(await told()).toHaveLength(BILLING_LIMITS.failuresAnHour);
     const other = await newInvoice(db, payer, 500);
-    await paymentFailed(db, { tenantId: payer.tenantId, invoiceId: other.id, reason: '' });
+    await paymentFailed(db, {
+      instanceId: randomUUID(),
+      tenantId: payer.tenantId,
+      invoiceId: other.id,
+      reason: '',
+    });
     expect(await told()).toHaveLength(BILLING_LIMITS.failuresAnHour + 1);
   });
 });

@@ -171,7 +171,12 @@ const STEPS: readonly (readonly [string, readonly HostEventName[], () => Promise
     async () => {
       const { a } = host();
       const invoiceId = await newInvoice(a, 500);
-      await paymentFailed(a.panel.db, { tenantId: a.id, invoiceId, reason: 'declined' });
+      await paymentFailed(a.panel.db, {
+        instanceId: randomUUID(),
+        tenantId: a.id,
+        invoiceId,
+        reason: 'declined',
+      });
     },
   ],
   ['a payment is given back', ['PaymentRefunded'], refunded],

@@ -92,6 +92,8 @@ export default class Stripe extends Payment {
   }
 
   override async onPaymentSuccess(payload: Data): Promise<Reply | Data> {
+    // The host's own call, after a client's return booked it: there is nothing more to do.
+    if ('payment' in payload) return { status: 'success' };
     const intent = intentIn(payload as StripeEvent);
     // The account may take payments that are not ours: they have no invoice.
     if (intent?.metadata['invoice_uuid'] === undefined) return response('ok', 200);

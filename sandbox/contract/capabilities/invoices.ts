@@ -24,6 +24,8 @@ const Currency = v.pipe(
   v.toUpperCase(),
   v.regex(/^[A-Z]{3}$/, 'three letters are expected, for example EUR'),
 );
+/** The module does itself what follows: the host does not call onPaymentSuccess or onPaymentFailed. The base class sets it inside of them. */
+const Handled = v.optional(v.boolean(), false);
 const TransactionId = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 
 export const invoices = capability({
@@ -63,6 +65,7 @@ export const invoices = capability({
         currency: Currency,
         /** What the gateway told, for the admin to read. */
         payload: v.optional(v.unknown()),
+        handled: Handled,
       }),
       v.object({
         payment_uuid: v.string(),
@@ -76,6 +79,9 @@ export const invoices = capability({
       v.object({
         invoice_uuid: Uuid,
         reason: v.optional(v.pipe(v.string(), v.maxLength(500)), ''),
+        /** What the gateway told, for onPaymentFailed. */
+        payload: v.optional(v.unknown()),
+        handled: Handled,
       }),
       v.object({}),
     ),

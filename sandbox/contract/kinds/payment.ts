@@ -72,12 +72,12 @@ export const payment = kind({
       v.unknown(),
     ),
     onPaymentSuccess: method(
-      'Called by the module’s own webhook with the gateway’s payload, as in the guide: records the payment. The host does not call it: it would record twice.',
+      'A payment was booked: called by the host, once for each, with what the gateway told and payload.payment; or by the module’s own webhook, which it then records in, and the host does not call it again.',
       DataArgs,
       v.unknown(),
     ),
     onPaymentFailed: method(
-      'Called by the module’s own webhook for a payment that did not go through.',
+      'An attempt that failed was recorded: called by the host, once for each, with payload.failure; or by the module’s own webhook, which then records it.',
       DataArgs,
       v.unknown(),
     ),
