@@ -13,6 +13,11 @@ import { median, summarize } from '../lib/stats.ts';
 const MIB = 1_048_576;
 const SETTLE_MS = 400;
 const COUNTS = [1, 10, 40, 100, 250, 500];
+/** Until a process that waits has started, however busy the machine is. */
+const SPARE_READY_MS = 1_500;
+const FIRST_SPARE_UID = 1_900_000_000;
+/** Beyond the time that isolates may be idle: the sweep, and V8 giving back what it pooled. */
+const IDLE_AFTER_MS = 20_000;
 const COLD = 'Cold start';
 const MEMORY = 'Memory';
 
@@ -80,6 +85,37 @@ async function coldStart(how: CaseHow): Promise<Row[]> {
   }
 }
 
+/** A tenant's first call with a process that was started before it. */
+async function spareStart(how: CaseHow): Promise<Row> {
+  const input = await benchModule();
+  let uid = FIRST_SPARE_UID;
+  const sandbox = await createSandbox({ ownUids: IS_ROOT, spare: () => (IS_ROOT ? { uid: uid++ } : {}) });
+  let group = 0;
+  const start = async (): Promise<number> => {
+    group++;
+    await sleep(SPARE_READY_MS);
+    const firstMs = await ask(sandbox, emptyCall(input, group, 1));
+    sandbox.end(`group-${group}`);
+    return firstMs;
+  };
+  try {
+    const { values, dropped, noisy } = await rounds(
+      { wanted: how.quick ? 3 : 15, most: how.quick ? 3 : 40, say: how.say },
+      start,
+    );
+    return {
+      section: COLD,
+      line: 'A tenant’s first call in a process that waited: all',
+      unit: 'ms',
+      measured: summarize(values),
+      dropped,
+      noisy,
+    };
+  } finally {
+    await sandbox.close();
+  }
+}
+
 interface Weight {
   readonly processes: number;
   readonly isolates: number;
@@ -87,11 +123,26 @@ interface Weight {
   readonly firstMs: number;
 }
 
+interface Curve {
+  readonly weights: ReadonlyMap<number, Weight>;
+  /** All of them when nobody used them for a while; a quick run does not wait for that. */
+  readonly idle: Weight | undefined;
+}
+
+async function weigh(sandbox: Sandbox, firstMs: number): Promise<Weight> {
+  // A heartbeat, so that the process says how many isolates it has.
+  await sleep(LIMITS.heartbeatMs * 2 + SETTLE_MS);
+  const stats = sandbox.stats();
+  return {
+    processes: stats.length,
+    isolates: stats.reduce((sum, { isolates }) => sum + isolates, 0),
+    pssMib: stats.reduce((sum, { pid }) => sum + memoryOf(pid).pssBytes, 0) / MIB,
+    firstMs,
+  };
+}
+
 /** Makes installations up to each count and weighs what runs. @param groupOf which process an installation belongs to */
-async function curve(
-  how: CaseHow,
-  groupOf: (number: number) => number,
-): Promise<ReadonlyMap<number, Weight>> {
+async function curve(how: CaseHow, groupOf: (number: number) => number): Promise<Curve> {
   const input = await benchModule();
   const sandbox = await createSandbox({ ownUids: IS_ROOT });
   const weights = new Map<number, Weight>();
@@ -100,17 +151,11 @@ async function curve(
     for (const count of how.quick ? COUNTS.slice(0, 3) : COUNTS) {
       const firsts: number[] = [];
       for (; made < count; made++) firsts.push(await ask(sandbox, emptyCall(input, groupOf(made), made)));
-      // A heartbeat, so that the process says how many isolates it has.
-      await sleep(LIMITS.heartbeatMs * 2 + SETTLE_MS);
-      const stats = sandbox.stats();
-      weights.set(count, {
-        processes: stats.length,
-        isolates: stats.reduce((sum, { isolates }) => sum + isolates, 0),
-        pssMib: stats.reduce((sum, { pid }) => sum + memoryOf(pid).pssBytes, 0) / MIB,
-        firstMs: median(firsts),
-      });
+      weights.set(count, await weigh(sandbox, median(firsts)));
     }
-    return weights;
+    if (how.quick) return { weights, idle: undefined };
+    await sleep(LIMITS.isolateIdleMs + IDLE_AFTER_MS);
+    return { weights, idle: await weigh(sandbox, 0) };
   } finally {
     await sandbox.close();
   }
@@ -124,6 +169,19 @@ function curveRows(title: string, weights: ReadonlyMap<number, Weight>): Row[] {
     measured: single(pssMib),
     note: `${processes} processes, ${isolates} isolates kept; a first call ${firstMs.toFixed(1)} ms`,
   }));
+}
+
+function idleRows(title: string, idle: Weight | undefined): Row[] {
+  if (idle === undefined) return [];
+  return [
+    {
+      section: MEMORY,
+      line: `All of them, ${title}, unused for ${LIMITS.isolateIdleMs / 1_000} s`,
+      unit: 'MiB',
+      measured: single(idle.pssMib),
+      note: `${idle.processes} processes, ${idle.isolates} isolates kept`,
+    },
+  ];
 }
 
 function weightRows(oneTenant: ReadonlyMap<number, Weight>): Row[] {
@@ -142,16 +200,18 @@ export const cold: Case = {
   name: 'cold',
   title: 'Cold start and memory',
   async run(how) {
-    const rows = await coldStart(how);
+    const rows = [...(await coldStart(how)), await spareStart(how)];
     how.say('  one tenant');
     const oneTenant = await curve(how, () => 1);
     how.say('  ten installations a tenant');
     const manyTenants = await curve(how, (number) => Math.floor(number / 10));
     return [
       ...rows,
-      ...weightRows(oneTenant),
-      ...curveRows('one tenant', oneTenant),
-      ...curveRows('ten a tenant', manyTenants),
+      ...weightRows(oneTenant.weights),
+      ...curveRows('one tenant', oneTenant.weights),
+      ...idleRows('one tenant', oneTenant.idle),
+      ...curveRows('ten a tenant', manyTenants.weights),
+      ...idleRows('ten a tenant', manyTenants.idle),
     ];
   },
 };
