@@ -59,8 +59,15 @@ const BY_PURPOSE: Readonly<
   },
 };
 
+/** Grants are the same object until something of an installation changes. */
+const narrowed = new WeakMap<Grants, Narrowed>();
+
 function narrowedOf(grants: Grants): Narrowed {
-  return v.parse(Narrowed, grants['compute'] ?? {});
+  const known = narrowed.get(grants);
+  if (known !== undefined) return known;
+  const parsed = v.parse(Narrowed, grants['compute'] ?? {});
+  narrowed.set(grants, parsed);
+  return parsed;
 }
 
 /** @param wallMs a shorter or longer wall time than the purpose's own, for example a job's timeout */
