@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, transform } from 'esbuild';
 import { removeStage, stagePrefix, sweepStages } from './leftovers.ts';
@@ -24,6 +24,8 @@ import { removeStage, stagePrefix, sweepStages } from './leftovers.ts';
 const SNAPSHOT_BYTES = 64 * 1024 * 1024;
 const SNAPSHOT_TIMEOUT_MS = 10_000;
 const SANDBOX = fileURLToPath(new URL('..', import.meta.url));
+/** '.ts' in a checkout, '.js' in the published package. */
+const EXTENSION = extname(import.meta.filename);
 
 export interface Stage {
   readonly folder: string;
@@ -78,7 +80,7 @@ function runnerAs(what: 'snapshot' | 'try', folder: string) {
 
 async function bundleRunner(): Promise<string> {
   const result = await build({
-    entryPoints: [join(SANDBOX, 'runner/main.ts')],
+    entryPoints: [join(SANDBOX, `runner/main${EXTENSION}`)],
     bundle: true,
     write: false,
     format: 'esm',
@@ -92,7 +94,7 @@ async function bundleRunner(): Promise<string> {
 /** The guest as one script. Its last act is to seal the world, for which it names each of its own top-level values. */
 export async function bundleGuest(): Promise<string> {
   const result = await build({
-    entryPoints: [join(SANDBOX, 'guest/boot.ts')],
+    entryPoints: [join(SANDBOX, `guest/boot${EXTENSION}`)],
     bundle: true,
     write: false,
     format: 'iife',

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
+import { extname } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,7 +33,7 @@ const STDERR_CHARS = 4_000;
  * @throws Error with what the child said when it does not get ready
  */
 export async function spawnFakeCloud(options: Partial<FakeCloudOptions> = {}): Promise<FakeCloud> {
-  const main = fileURLToPath(new URL('main.ts', import.meta.url));
+  const main = fileURLToPath(new URL(`main${extname(import.meta.filename)}`, import.meta.url));
   /** Without SystemRoot, node cannot open sockets on Windows. */
   const { SystemRoot } = process.env;
   const env = { ...writeOptions(options), ...(SystemRoot === undefined ? {} : { SystemRoot }) };

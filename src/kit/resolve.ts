@@ -3,10 +3,13 @@
  * and whether or not something was installed there.
  */
 import { registerHooks } from 'node:module';
+import { extname } from 'node:path';
+
+const EXTENSION = extname(import.meta.filename);
 
 const OWN: Readonly<Record<string, string>> = {
-  bulkhead: new URL('../../sandbox/guest/index.ts', import.meta.url).href,
-  'bulkhead/kit': new URL('index.ts', import.meta.url).href,
+  bulkhead: new URL(`../../sandbox/guest/index${EXTENSION}`, import.meta.url).href,
+  'bulkhead/kit': new URL(`index${EXTENSION}`, import.meta.url).href,
 };
 
 registerHooks({

@@ -10,6 +10,9 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const START_MS = 30_000;
 
 export interface CliOptions {
+  /** What is run instead of this checkout's own command. */
+  readonly main?: string;
+  readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly uid?: number;
   readonly gid?: number;
@@ -34,10 +37,10 @@ export interface Cli extends AsyncDisposable {
 
 /** Runs it with nothing of this process's environment but where programs are. */
 export function startCli(args: readonly string[], options: CliOptions = {}): Cli {
-  const { env = {}, ...identity } = options;
+  const { env = {}, main = MAIN, ...how } = options;
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    ...identity,
+  const child = spawn(process.execPath, [main, ...args], {
+    ...how,
     env: { PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -45,8 +45,22 @@ function follow(signal: BaseAbortSignal, sources: Iterable<BaseAbortSignal>): vo
   }
 }
 
+interface SignalClass {
+  new (): BaseAbortSignal;
+  abort(reason?: unknown): BaseAbortSignal;
+  timeout(ms: number): BaseAbortSignal;
+  any(signals: Iterable<BaseAbortSignal>): BaseAbortSignal;
+}
+
+interface ControllerClass {
+  new (): { readonly signal: BaseAbortSignal; abort(reason?: unknown): void };
+}
+
 /** The two classes that a module sees. */
-export function createAbort(env: Pick<Env, 'setTimer'>) {
+export function createAbort(env: Pick<Env, 'setTimer'>): {
+  readonly AbortSignal: SignalClass;
+  readonly AbortController: ControllerClass;
+} {
   class AbortSignal extends BaseAbortSignal {
     static abort(reason?: unknown): AbortSignal {
       const signal = new AbortSignal();

@@ -12,7 +12,9 @@ import { HostError } from '../../../sandbox/contract/envelope.ts';
 import { moduleNamed } from '../../kit/folder.ts';
 import { linkForEditor } from '../editor.ts';
 
-const RESOLVE = fileURLToPath(new URL('../../kit/resolve.ts', import.meta.url));
+const RESOLVE = fileURLToPath(
+  new URL(`../../kit/resolve${path.extname(import.meta.filename)}`, import.meta.url),
+);
 
 async function testFiles(folder: string): Promise<string[]> {
   const entries = await readdir(path.join(folder, 'test'), { recursive: true, encoding: 'utf8' }).catch(
