@@ -60,12 +60,17 @@ const READERS: Readonly<Record<ColumnType, (value: unknown) => unknown>> = {
 /** Rows as objects, with Date, Uint8Array and bigint (beyond 2^53) where the columns say so. */
 export function readRows<R>(columns: Columns, rows: readonly (readonly unknown[])[]): R[] {
   const readers = columns.map(({ name, type }) => ({ name, read: READERS[type] }));
+  // Each row begins as a copy of this one: a column may have any name, and to assign what is there already is the same for all names.
+  const blank: Readonly<Record<string, unknown>> = Object.fromEntries(
+    columns.map(({ name }) => [name, null]),
+  );
   return rows.map((row) => {
-    const entries = readers.map(({ name, read }, index): [string, unknown] => {
+    const made: Record<string, unknown> = { ...blank };
+    readers.forEach(({ name, read }, index) => {
       const cell = row[index] ?? null;
-      return [name, cell === null ? null : read(cell)];
+      made[name] = cell === null ? null : read(cell);
     });
     // What a row is, only the author's own Tables interface says.
-    return Object.fromEntries(entries) as R;
+    return made as R;
   });
 }

@@ -64,7 +64,7 @@ export class Cursor {
         const wanted = this.#nextRows(rows.length, bytes);
         const answer = await this.held.connection.run(`fetch ${wanted} from ${this.#name}`, [], bounds);
         columns = [...answer.columns];
-        for (const row of answer.rows) rows.push([...row]);
+        for (const row of answer.rows) rows.push(row);
         bytes += answer.sizeBytes;
         this.#rows += answer.rows.length;
         this.#bytes += answer.sizeBytes;

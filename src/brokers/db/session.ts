@@ -76,11 +76,7 @@ export class Session {
       held === undefined
         ? await (isPlainRead(statement.verdict) ? this.#reads.run(statement) : this.#alone(statement))
         : await this.#within(await held, statement, input.trx);
-    return {
-      columns: [...answer.columns],
-      rows: answer.rows.map((row) => [...row]),
-      affected: answer.affected,
-    };
+    return { columns: answer.columns, rows: answer.rows, affected: answer.affected };
   }
 
   #checkOpen(): void {

@@ -35,8 +35,9 @@ const ISATAP: readonly (readonly [number, number])[] = [
 
 /** Strict: dotted decimal or plain IPv6 as resolvers give them, no zone. An IPv4-mapped address becomes the IPv4 one. */
 function parseAddress(text: string): Address | undefined {
-  if (isIP(text) === 0 || text.includes('%')) return undefined;
-  return ipaddr.process(text);
+  const version = isIP(text);
+  if (version === 0 || text.includes('%')) return undefined;
+  return version === 4 ? ipaddr.IPv4.parse(text) : ipaddr.process(text);
 }
 
 function isPublic(address: Address): boolean {
@@ -46,9 +47,24 @@ function isPublic(address: Address): boolean {
   return !ISATAP.some(([high, low]) => address.parts[4] === high && address.parts[5] === low);
 }
 
-function inNetwork(address: Address, cidr: string): boolean {
-  if (!ipaddr.isValidCIDR(cidr)) return false;
-  const [network, bits] = ipaddr.parseCIDR(cidr);
+type Network = ReturnType<typeof ipaddr.parseCIDR> | undefined;
+type Allowed = EgressAllow[number];
+
+/** An entry is looked at with each request, and read once. */
+const networks = new WeakMap<Allowed, { readonly network: Network }>();
+
+function networkOf(entry: Allowed): Network {
+  const known = networks.get(entry);
+  if (known !== undefined) return known.network;
+  const network = ipaddr.isValidCIDR(entry.cidr) ? ipaddr.parseCIDR(entry.cidr) : undefined;
+  networks.set(entry, { network });
+  return network;
+}
+
+function inNetwork(address: Address, entry: Allowed): boolean {
+  const parsed = networkOf(entry);
+  if (parsed === undefined) return false;
+  const [network, bits] = parsed;
   if (address instanceof ipaddr.IPv4) return network instanceof ipaddr.IPv4 && address.match(network, bits);
   return network instanceof ipaddr.IPv6 && address.match(network, bits);
 }
@@ -57,7 +73,7 @@ function inNetwork(address: Address, cidr: string): boolean {
 export function mayConnect(text: string, port: number, allow: EgressAllow): boolean {
   const address = parseAddress(text);
   if (address === undefined) return false;
-  return isPublic(address) || allow.some((entry) => entry.port === port && inNetwork(address, entry.cidr));
+  return isPublic(address) || allow.some((entry) => entry.port === port && inNetwork(address, entry));
 }
 
 /** The same address, written one way. */

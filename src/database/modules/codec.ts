@@ -85,7 +85,7 @@ function renderArray(value: unknown): string {
   return Array.isArray(value) ? `{${value.map(renderElement).join(',')}}` : renderScalar(value);
 }
 
-/** `types` for postgres(…): every type that may be a parameter's, rendered as above. Reading is left to decodeCell. */
+/** `types` for postgres(…): every type that may be a parameter's, rendered as above. Reading is left to cellReader. */
 export const PARAMETER_TYPES = {
   json: { to: 114, from: JSON_OIDS, serialize: renderJson, parse: (text: string) => text },
   list: {
@@ -119,9 +119,10 @@ const READERS: Readonly<Record<ColumnType, Reader>> = {
   array: (text, oid) => decodeArray(text, ARRAYS[oid] ?? 0),
 };
 
-/** A cell's text as JSON. Integers beyond 2^53, numerics and NaN stay texts; instants become ISO 8601. */
-export function decodeCell(text: string, oid: number): unknown {
-  return READERS[columnType(oid)](text, oid);
+/** Makes JSON of the texts of a column. Integers beyond 2^53, numerics and NaN stay texts; instants become ISO 8601. */
+export function cellReader(oid: number): (text: string) => unknown {
+  const read = READERS[columnType(oid)];
+  return (text) => read(text, oid);
 }
 
 /** `2026-11-22 15:04:05.678+00` → `2026-11-22T15:04:05.678Z`; what no Date can hold (infinity, BC) stays as it is. */
@@ -136,6 +137,7 @@ function isoInstant(text: string): string {
 function decodeArray(text: string, elementOid: number): unknown[] {
   // `[0:2]={…}`: bounds other than 1 are written in front.
   let at = text.indexOf('{') + 1;
+  const read = cellReader(elementOid);
   const readQuoted = (): string => {
     let value = '';
     for (at += 1; at < text.length && text[at] !== '"'; at += 1) {
@@ -153,13 +155,13 @@ function decodeArray(text: string, elementOid: number): unknown[] {
         at += 1;
         list.push(readList());
       } else if (text[at] === '"') {
-        list.push(decodeCell(readQuoted(), elementOid));
+        list.push(read(readQuoted()));
       } else {
         const plain = /[^,}]*/y;
         plain.lastIndex = at;
         const value = plain.exec(text)?.[0] ?? '';
         at += value.length;
-        list.push(value === 'NULL' ? null : decodeCell(value, elementOid));
+        list.push(value === 'NULL' ? null : read(value));
       }
     }
     at += 1;

@@ -11,7 +11,7 @@ import { LIMITS } from '../../../sandbox/contract/limits.ts';
 import { forPostgresJs } from '../endpoint.ts';
 import type { PgEndpoint } from '../endpoint.ts';
 import { openSocket } from '../socket.ts';
-import { columnType, decodeCell, PARAMETER_TYPES } from './codec.ts';
+import { cellReader, columnType, PARAMETER_TYPES } from './codec.ts';
 import type { Column } from './codec.ts';
 
 export interface RunOptions {
@@ -35,8 +35,8 @@ export class NotAnswered extends Error {
 }
 
 export interface Answer {
-  readonly columns: readonly Column[];
-  readonly rows: readonly (readonly unknown[])[];
+  readonly columns: Column[];
+  readonly rows: unknown[][];
   /** Rows inserted, updated, deleted or returned. */
   readonly affected: number;
   /** The server's tag: SELECT, COMMIT … */
@@ -336,22 +336,17 @@ export function tooLarge(): HostError {
 }
 
 function decodeAnswer(result: RawRows): Answer {
-  const columns = (result.columns ?? []).map(({ name, type }) => ({
-    name,
-    type: columnType(type),
-    oid: type,
-  }));
+  const described = result.columns ?? [];
+  const readers = described.map(({ type }) => cellReader(type));
   let sizeBytes = 0;
-  const rows = Array.from(result, (row: Iterable<Buffer | null>) =>
-    Array.from(row, (cell, index) => {
-      if (cell === null) return null;
-      sizeBytes += cell.length;
-      return decodeCell(cell.toString('utf8'), columns[index]?.oid ?? 0);
-    }),
-  );
+  const read = (cell: Buffer | null, index: number): unknown => {
+    if (cell === null) return null;
+    sizeBytes += cell.length;
+    return readers[index]?.(cell.toString('utf8'));
+  };
   return {
-    columns: columns.map(({ name, type }) => ({ name, type })),
-    rows,
+    columns: described.map(({ name, type }) => ({ name, type: columnType(type) })),
+    rows: result.map((row: readonly (Buffer | null)[]) => row.map(read)),
     affected: result.count ?? 0,
     command: result.command ?? '',
     sizeBytes,
