@@ -3,7 +3,7 @@
  * time after it is cancelled, and the module's own termination runs when it comes (duties.ts). Until then it can be taken back.
  */
 import { HostError } from '../../sandbox/contract/envelope.ts';
-import type { RunTask } from '../jobs/execute.ts';
+import type { RunTask } from '../jobs/bounded.ts';
 import type { Db, Trx } from '../jobs/task.ts';
 import { cancelAhead, endBilling, type Service } from './activation.ts';
 import { boundaryOf } from './billed.ts';

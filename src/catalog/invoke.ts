@@ -59,6 +59,8 @@ export interface InvokeOptions {
   readonly versionId?: string;
   readonly wallMs?: number;
   readonly signal?: AbortSignal;
+  /** Awaited before each of its calls of the host: nothing that it does stays before this has resolved. */
+  readonly beforeCalls?: () => Promise<void>;
   /** Looks at the results before anything is committed; what it returns makes the invocation a failure. */
   readonly judge?: (results: InvocationOutput['results']) => WireError | undefined;
 }
@@ -168,6 +170,11 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     },
     deps.recorder,
   );
+  const { beforeCalls } = options;
+  const onCall = async (path: string, input: unknown): Promise<unknown> => {
+    if (beforeCalls !== undefined) await beforeCalls();
+    return call(deps, opened, ending, path, input);
+  };
   const outcome = await deps.sandbox.invoke({
     group: { key: installation.tenant.id, ...deps.runnerIds.tenant(installation.tenant.runnerNumber) },
     module: { key: isolateKey(installation), load: () => load(deps, installation) },
@@ -175,15 +182,11 @@ async function invoke(deps: InvokerDeps, options: InvokeOptions): Promise<Invoke
     limits,
     wallMs,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
-    onCall: (path, input) => call(deps, opened, ending, path, input),
+    onCall,
     onNotify: (path, input) =>
-      void call(
-        deps,
-        opened,
-        ending,
-        path,
-        path === 'logs.write' ? hide(input, options.hide ?? []) : input,
-      ).catch(() => undefined),
+      void onCall(path, path === 'logs.write' ? hide(input, options.hide ?? []) : input).catch(
+        () => undefined,
+      ),
   });
   const error = await settle(opened, outcome, options, ending);
   bill(deps, opened, outcome, error === undefined ? undefined : hide(error, options.hide ?? []), cpuSoftMs);

@@ -30,6 +30,25 @@ class HostConnection implements DatabaseConnection {
     return CHANGES.has(result.command) ? { rows, numAffectedRows: BigInt(result.count) } : { rows };
   }
 
+  /** A transaction whose statements are all known: they leave with one write, where each waits for the last one's answer otherwise. */
+  async executeTogether(begin: string, queries: readonly CompiledQuery[]): Promise<readonly unknown[][]> {
+    const { reserved } = this;
+    const asked = [
+      reserved.unsafe(begin),
+      ...queries.map((query) =>
+        reserved.unsafe(query.sql, [...query.parameters] as Parameters, { prepare: true }),
+      ),
+      // After one that failed, PostgreSQL refuses the others and takes this for a rollback.
+      reserved.unsafe('commit'),
+    ];
+    const answers = await Promise.allSettled(asked);
+    const failed = answers.find((answer) => answer.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    return answers
+      .slice(1, -1)
+      .map((answer) => (answer.status === 'fulfilled' ? Array.from(answer.value) : []));
+  }
+
   streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error('The host reads its own tables in pages, not in streams.');
   }
@@ -39,6 +58,15 @@ class HostConnection implements DatabaseConnection {
 function own(connection: DatabaseConnection): HostConnection {
   if (connection instanceof HostConnection) return connection;
   throw new TypeError('this connection is not of this database');
+}
+
+/** @see HostConnection.executeTogether @param connection one that nobody else uses meanwhile */
+export async function executeTogether(
+  connection: DatabaseConnection,
+  begin: string,
+  queries: readonly CompiledQuery[],
+): Promise<readonly unknown[][]> {
+  return own(connection).executeTogether(begin, queries);
 }
 
 export class HostDriver implements Driver {

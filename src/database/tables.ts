@@ -621,6 +621,13 @@ export interface TaskAttemptsTable {
   wall_ms: Defaulted<number>;
 }
 
+export interface TaskLanesTable {
+  installation_id: string;
+  worker_id: string;
+  places: number;
+  until: Date;
+}
+
 export interface TasksTable {
   id: Defaulted<string>;
   tenant_id: string;
@@ -733,6 +740,7 @@ export interface Tables {
   steps: StepsTable;
   stores: StoresTable;
   task_attempts: TaskAttemptsTable;
+  task_lanes: TaskLanesTable;
   tasks: TasksTable;
   tenants: TenantsTable;
   usage_minutes: UsageMinutesTable;

@@ -10,7 +10,7 @@ import type { Selectable } from 'kysely';
 import type { WireError } from '../../sandbox/contract/envelope.ts';
 import type { TasksTable } from '../database/tables.ts';
 import type { AttemptOutcome } from './outcome.ts';
-import { lockPlaces, moveUp } from './places.ts';
+import { isOpenLane, lockPlaces, moveUp } from './places.ts';
 import type { Places } from './places.ts';
 import { taskFrom } from './task.ts';
 import type { Db, FinalStatus, Task, Trx } from './task.ts';
@@ -19,6 +19,12 @@ import type { Db, FinalStatus, Task, Trx } from './task.ts';
 export interface Run {
   readonly task: Task;
   readonly attemptId: number;
+  readonly attempt: number;
+}
+
+/** A waiting task that runs before that is written down (docs/decisions/0041). */
+export interface Draft {
+  readonly task: Task;
   readonly attempt: number;
 }
 
@@ -75,7 +81,9 @@ async function standingOf(trx: Trx, task: Task): Promise<Standing> {
       where task_id = ${task.id} order by id desc limit 1
     ) as last, (
       select count(*) from tasks where installation_id = ${task.installationId} and status = 'processing'
-    ) as running`.execute(trx);
+    ) + coalesce((
+      select places from task_lanes l where installation_id = ${task.installationId} and ${isOpenLane}
+    ), 0) as running`.execute(trx);
   return rows[0] ?? { last: null, running: 0 };
 }
 

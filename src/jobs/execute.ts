@@ -8,28 +8,24 @@ import { sql } from 'kysely';
 import * as v from 'valibot';
 
 import { HostError } from '../../sandbox/contract/envelope.ts';
+import { causeOf, runBounded, stopWith, writable } from './bounded.ts';
+import type { RunTask } from './bounded.ts';
 import { claimTask } from './claim.ts';
-import type { Finished, Run } from './claim.ts';
+import type { Draft, Finished, Run } from './claim.ts';
 import { finishTask } from './finish.ts';
 import type { Apply } from './finish.ts';
 import { addJob } from './graphile.ts';
+import type { Line, Record, Wish } from './hand-over.ts';
 import { JOB_LIMITS } from './limits.ts';
 import type { JobTiming } from './limits.ts';
 import { reasonOf } from './log.ts';
 import type { JobLog } from './log.ts';
 import { decide } from './outcome.ts';
-import type { StopCause, TaskOutcome } from './outcome.ts';
+import type { FinalDecision, TaskOutcome } from './outcome.ts';
 import { recordOutcome } from './record.ts';
-import { storable } from '../database/storable.ts';
 import { createSuccession } from './succession.ts';
-import type { Ended } from './succession.ts';
+import type { Next } from './succession.ts';
 import type { Db, Task, Trx } from './task.ts';
-
-/** Runs a task's method. Must end soon after the signal aborts; whatever it then says is read by the signal's cause. */
-export type RunTask = (
-  task: Task,
-  run: { readonly attempt: number; readonly signal: AbortSignal },
-) => Promise<TaskOutcome>;
 
 /**
  * Called when a task has ended for good, before it is final in the database. At least once: after a crash it is called again, so
@@ -79,6 +75,8 @@ export interface Executor {
   readonly cancel: (taskId: string) => void;
   /** Interrupts what runs now; what runs later is not concerned. */
   readonly interruptAll: () => void;
+  /** Resolves when what was handled is written. */
+  readonly settled: () => Promise<void>;
   /** From now on nothing is begun but what the queue still hands over. */
   readonly rest: () => void;
 }
@@ -87,18 +85,6 @@ const Payload = v.object({ task: v.pipe(v.string(), v.uuid()), hookFailures: v.o
 
 /** Waits between tries of a write that must not be lost: the method has run already. About half a minute in all. */
 const WRITE_RETRIES_MS = [50, 200, 1_000, 5_000, 10_000, 15_000] as const;
-
-function stopWith(controller: AbortController, cause: StopCause): void {
-  controller.abort(new HostError(cause, 'The run was told to stop.'));
-}
-
-/** AbortSignal.timeout's own reason is a DOMException; the other two are ours. */
-function causeOf(signal: AbortSignal): StopCause | null {
-  if (!signal.aborted) return null;
-  const reason: unknown = signal.reason;
-  if (!(reason instanceof HostError)) return 'TIMEOUT';
-  return reason.code === 'CANCELLED' ? 'CANCELLED' : 'INTERRUPTED';
-}
 
 async function insist<T>(work: () => Promise<T>, log: JobLog): Promise<T> {
   for (const delayMs of WRITE_RETRIES_MS) {
@@ -110,61 +96,6 @@ async function insist<T>(work: () => Promise<T>, log: JobLog): Promise<T> {
     }
   }
   return work();
-}
-
-/** Calls `late` once the signal has been aborted for `delayMs`, unless cleared before. */
-function afterAbort(signal: AbortSignal, delayMs: number, late: () => void): { clear(): void } {
-  let timer: NodeJS.Timeout | undefined;
-  const begin = (): void => {
-    timer = setTimeout(late, delayMs);
-  };
-  if (signal.aborted) begin();
-  else signal.addEventListener('abort', begin, { once: true });
-  return {
-    clear: () => {
-      signal.removeEventListener('abort', begin);
-      clearTimeout(timer);
-    },
-  };
-}
-
-async function runBounded(options: ExecutorOptions, run: Run, signal: AbortSignal): Promise<TaskOutcome> {
-  const { log, timing, runTask } = options;
-  const startedAt = performance.now();
-  const failed = (code: 'INTERNAL' | StopCause, message: string): TaskOutcome => ({
-    kind: 'failed',
-    error: { code, message },
-    cpuUs: 0,
-    wallMs: performance.now() - startedAt,
-  });
-  const abandoned = Promise.withResolvers<TaskOutcome>();
-  const patience = afterAbort(signal, timing.abandonMs, () => {
-    log('error', `Task ${run.task.id} did not end when told to; it is given up.`);
-    abandoned.resolve(failed(causeOf(signal) ?? 'INTERRUPTED', 'The run did not end when told to.'));
-  });
-  const ran = async (): Promise<TaskOutcome> => runTask(run.task, { attempt: run.attempt, signal });
-  try {
-    return await Promise.race([ran(), abandoned.promise]);
-  } catch (error) {
-    log('error', `Task ${run.task.id} could not be run: ${reasonOf(error)}`, { error });
-    return failed('INTERNAL', 'The task could not be run; the cause is in the operator’s log.');
-  } finally {
-    patience.clear();
-  }
-}
-
-/** The outcome in a form that can be written down. */
-function writable(outcome: TaskOutcome): TaskOutcome {
-  const { cpuUs, wallMs } = outcome;
-  try {
-    if (outcome.kind === 'returned') return { ...outcome, value: storable(outcome.value) };
-    const { code, message, data } = outcome.error;
-    const error = { code, message: String(storable(message)) };
-    return { ...outcome, error: data === undefined ? error : { ...error, data: storable(data) } };
-  } catch (error) {
-    const message = `What the job returned cannot be stored. ${reasonOf(error)}`;
-    return { kind: 'failed', error: { code: 'BAD_OUTPUT', message }, cpuUs, wallMs };
-  }
 }
 
 async function tellRun({ log, onRun }: ExecutorOptions, task: Task): Promise<void> {
@@ -207,49 +138,154 @@ async function callHook(
   }
 }
 
+/** A job of the queue in hand: its place goes from task to task for a while. */
+interface Place {
+  readonly workerId: string;
+  /** Of the queue's job. */
+  readonly taskId: string;
+  installationId: string | undefined;
+  /** When it was looked last whether anybody waits for it. */
+  since: number;
+}
+
+/** What a run that ended says, and how it came to that. */
+interface Ran {
+  readonly outcome: TaskOutcome;
+  readonly signal: AbortSignal;
+  readonly wasQuiet: boolean;
+}
+
 export function createExecutor(options: ExecutorOptions): Executor {
   const { db, log, timing } = options;
   const stops = new Map<string, AbortController>();
-  const succession = createSuccession(db);
+  const succession = createSuccession(db, async (work) => insist(work, log));
   let resting = false;
+  const places = new Set<Place>();
+  /** Nobody waited in the queue a moment ago. */
+  let unawaitedUntil = 0;
 
-  /** The end as one of many, if the task is over and nobody has to be told. */
-  const endQuickly = async (
-    run: Run,
-    outcome: TaskOutcome,
-    signal: AbortSignal,
-    how: { readonly workerId: string; readonly until: number },
-  ): Promise<Ended> => {
-    const concerned = options.onFinished !== undefined && (options.concernsEnd?.(run.task) ?? true);
-    const decision = decide(run.task, outcome, causeOf(signal), 0);
-    if (concerned || signal.aborted || decision.next !== 'finish') return { kind: 'other' };
-    const wantsNext = !resting && performance.now() < how.until;
-    const ending = { run, outcome, decision, workerId: how.workerId, wantsNext };
-    return insist(async () => succession.end(ending), log);
+  const concerned = (task: Task): boolean =>
+    options.onFinished !== undefined && (options.concernsEnd?.(task) ?? true);
+
+  const lineOf = ({ workerId }: Place, task: Task): Line => ({
+    workerId,
+    installationId: task.installationId,
+    handled: [...places].map(({ taskId }) => taskId),
+    served: [...new Set([...places].flatMap(({ installationId: id }) => id ?? []))],
+  });
+
+  const wishOf = ({ since }: Place): Wish => {
+    if (resting) return false;
+    const now = performance.now();
+    if (now > since + timing.successionMs * JOB_LIMITS.ownSuccessions) return 'unlessAny';
+    return now < since + timing.successionMs || now < unawaitedUntil || 'unlessOthers';
   };
 
-  /** Runs a task that is claimed, and says which comes next. */
-  const runClaimed = async (
-    run: Run,
-    stop: AbortController,
-    how: { readonly workerId: string; readonly until: number },
-  ): Promise<Run | undefined> => {
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(run.task.timeoutS * 1_000)]);
-    const outcome = writable(await runBounded(options, run, signal));
-    const ended = await endQuickly(run, outcome, signal, how);
-    if (ended.kind === 'ended') {
-      await tellRun(options, run.task);
-      return ended.next;
+  const noteWish = (wish: Wish, place: Place, next: Next): void => {
+    if (typeof wish !== 'string' || next === undefined) return;
+    const now = performance.now();
+    unawaitedUntil = now + JOB_LIMITS.yieldMs;
+    if (wish === 'unlessAny') place.since = now;
+  };
+
+  /** The task's end if it is over and nobody has to be told: then it is one of many. */
+  const plainEnd = (task: Task, { outcome, signal }: Ran): FinalDecision | undefined => {
+    const decision = decide(task, outcome, causeOf(signal), 0);
+    return concerned(task) || signal.aborted || decision.next !== 'finish' ? undefined : decision;
+  };
+
+  /** Writes down how a run ended, and says which comes next. */
+  const end = async (run: Run, ran: Ran, place: Place): Promise<Next> => {
+    const { task, attemptId } = run;
+    const { outcome, signal, wasQuiet } = ran;
+    const decision = plainEnd(task, ran);
+    if (decision !== undefined) {
+      const record = { taskId: task.id, attemptId, outcome, decision };
+      const wish = wishOf(place);
+      const ended = await succession.end({ ...lineOf(place, task), record, wish, wasQuiet });
+      if (ended.kind === 'ended') {
+        await tellRun(options, task);
+        noteWish(wish, place, ended.next);
+        return ended.next;
+      }
     }
     const recorded = await insist(async () => recordOutcome(db, run, outcome, causeOf(signal)), log);
-    await tellRun(options, run.task);
+    await tellRun(options, task);
     if (recorded.kind === 'finish') await callHook(options, recorded.task, recorded.finished, 0);
     if (recorded.kind === 'lost')
-      log(
-        'warning',
-        `Task ${run.task.id} was taken over by another worker; what it returned here is dropped.`,
-      );
+      log('warning', `Task ${task.id} was taken over by another worker; what it returned here is dropped.`);
     return undefined;
+  };
+
+  /** Runs a task that is claimed. */
+  const runClaimed = async (run: Run, stop: AbortController, place: Place): Promise<Next> => {
+    const { task, attempt } = run;
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(task.timeoutS * 1_000)]);
+    let isQuiet = true;
+    const begin = async (): Promise<void> => {
+      isQuiet = false;
+    };
+    const outcome = writable(await runBounded(options, { task, attempt, signal, begin }));
+    const wasQuiet = isQuiet && outcome.cpuUs < JOB_LIMITS.draftCpuUs;
+    return end(run, { outcome, signal, wasQuiet }, place);
+  };
+
+  /** Ends a draft: with what is to be written of it, or as if it had not been. */
+  const endDraft = async (
+    draft: Draft,
+    record: Record | undefined,
+    place: Place,
+    wasQuiet = false,
+  ): Promise<Next> => {
+    const wish = wishOf(place);
+    const line = lineOf(place, draft.task);
+    const next = await succession.endDraft({ ...line, draft, record, wish, wasQuiet });
+    noteWish(wish, place, next);
+    return next;
+  };
+
+  /** Runs a task that waits. It is written down as begun once it does something, or takes long, or has to be told of. */
+  const runDraft = async (draft: Draft, stop: AbortController, place: Place): Promise<Next> => {
+    const { task, attempt } = draft;
+    let begun: Promise<Run | undefined> | undefined;
+    let isOver = false;
+    const begin = async (): Promise<void> => {
+      if (isOver && begun === undefined) throw new HostError('ENDED', 'The run has ended.');
+      begun ??= succession.begin(lineOf(place, task), draft);
+      if ((await begun) !== undefined) return;
+      stopWith(stop, 'INTERRUPTED');
+      throw new HostError('INTERRUPTED', 'The task is not to run any more.');
+    };
+    let isQuiet = true;
+    const late = setTimeout(() => void begin().catch(() => undefined), JOB_LIMITS.draftMs);
+    const beginLoud = async (): Promise<void> => {
+      isQuiet = false;
+      await begin();
+    };
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(task.timeoutS * 1_000)]);
+    try {
+      if (concerned(task)) await beginLoud();
+      const outcome = writable(await runBounded(options, { task, attempt, signal, begin: beginLoud }));
+      const wasQuiet = isQuiet && outcome.cpuUs < JOB_LIMITS.draftCpuUs;
+      const ran = { outcome, signal, wasQuiet };
+      const decision = plainEnd({ ...task, attempts: attempt }, ran);
+      isOver = decision !== undefined;
+      if (begun === undefined && decision !== undefined)
+        return await endDraft(
+          draft,
+          { taskId: task.id, attemptId: null, outcome, decision },
+          place,
+          wasQuiet,
+        );
+      await begin();
+      const run = await begun;
+      return run === undefined ? undefined : await end(run, ran, place);
+    } catch (error) {
+      if (begun === undefined || (await begun) !== undefined) throw error;
+      return await endDraft(draft, undefined, place);
+    } finally {
+      clearTimeout(late);
+    }
   };
 
   /** Until it ends, a cancel finds it by its id. */
@@ -263,21 +299,39 @@ export function createExecutor(options: ExecutorOptions): Executor {
     }
   };
 
+  const handle = async (
+    { task: taskId, hookFailures }: v.InferOutput<typeof Payload>,
+    place: Place,
+  ): Promise<void> => {
+    // Before the claim: a cancel may be announced while the claim is still on its way back to us.
+    let next = await stoppable(taskId, async (stop) => {
+      const claim = await claimTask(db, taskId);
+      if (claim.kind === 'run') {
+        place.installationId = claim.run.task.installationId;
+        return runClaimed(claim.run, stop, place);
+      }
+      if (claim.kind === 'finish') await callHook(options, claim.task, claim.finished, hookFailures);
+      return undefined;
+    });
+    // A cancel of one of these that is announced too early is seen by the next round of housekeeping.
+    while (next !== undefined) {
+      const run = next;
+      next = await stoppable(run.task.id, async (stop) =>
+        'attemptId' in run ? runClaimed(run, stop, place) : runDraft(run, stop, place),
+      );
+    }
+  };
+
   return {
     handle: async (payload, workerId) => {
-      const { task: taskId, hookFailures } = v.parse(Payload, payload);
-      const how = { workerId, until: performance.now() + timing.successionMs };
-      // Before the claim: a cancel may be announced while the claim is still on its way back to us.
-      let next = await stoppable(taskId, async (stop) => {
-        const claim = await claimTask(db, taskId);
-        if (claim.kind === 'run') return runClaimed(claim.run, stop, how);
-        if (claim.kind === 'finish') await callHook(options, claim.task, claim.finished, hookFailures);
-        return undefined;
-      });
-      // A cancel of one of these that is announced too early is seen by the next round of housekeeping.
-      while (next !== undefined) {
-        const run = next;
-        next = await stoppable(run.task.id, async (stop) => runClaimed(run, stop, how));
+      const job = v.parse(Payload, payload);
+      const since = performance.now();
+      const place = { workerId, taskId: job.task, installationId: undefined, since };
+      places.add(place);
+      try {
+        await handle(job, place);
+      } finally {
+        places.delete(place);
       }
     },
     running: () => [...stops.keys()],
@@ -288,6 +342,7 @@ export function createExecutor(options: ExecutorOptions): Executor {
     interruptAll: () => {
       for (const stop of stops.values()) stopWith(stop, 'INTERRUPTED');
     },
+    settled: async () => succession.settled(),
     rest: () => {
       resting = true;
     },

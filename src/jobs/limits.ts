@@ -25,10 +25,28 @@ export const JOB_LIMITS = Object.freeze({
   restartMs: 1_000,
   /** A graphile-worker pool that holds jobs and is not registered is taken for dead after this long. */
   unregisteredS: 30,
-  /** So long a run may be followed straight by the next task of its installation, before both go back to the queue. */
+  /** So long a run is followed straight by the next task of its installation, whoever else waits in the queue. */
   successionMs: 500,
+  /** After so many times as long it gives way to tasks of its own installation too. */
+  ownSuccessions: 4,
+  /** Then it is looked this often whether anybody waits in the queue for its place; while nobody does, it goes on. */
+  yieldMs: 50,
   /** Runs that end together in one transaction. */
   successionBatch: 50,
+  /** A run that takes longer than this is written down as begun; one that does something sooner. Below laneMs. */
+  draftMs: 200,
+  /** After so many runs of an installation in a row that did nothing outside, the next begin without being written down. */
+  draftsAfter: 3,
+  /** Processor time beyond which a run is none of those. */
+  draftCpuUs: 20_000,
+  /** Installations of which that is known. */
+  quietKept: 1_000,
+  /** So many of an installation's waiting tasks at most does a worker know beyond those that it runs. */
+  aheadTasks: 32,
+  /** Ends that nobody waits for are written together for so long. */
+  lingerMs: 5,
+  /** What a worker knows to be waiting it forgets after this long, and others may have the installation's places. */
+  laneMs: 1_000,
   /** A task that a worker took without a job and does not run is queued again after this long. */
   strandedS: 30,
   /** A progress note is written at most this often; the last one always is. */

@@ -6,11 +6,11 @@
  * anybody's second.
  */
 import { sql } from 'kysely';
-import * as v from 'valibot';
+import type { RawBuilder } from 'kysely';
 
 import { tasks } from '../../sandbox/contract/capabilities/tasks.ts';
 import { addJob } from './graphile.ts';
-import { MAX_PRIORITY } from './limits.ts';
+import { JOB_LIMITS, MAX_PRIORITY } from './limits.ts';
 import { LOCKS } from './locks.ts';
 import type { Trx } from './task.ts';
 
@@ -24,13 +24,26 @@ export interface Places {
   readonly now: Date;
 }
 
-const GrantedTasks = v.object({ tasks: v.object({ concurrency: v.number() }) });
+/**
+ * How many tasks an installation `i` may run at once. At least one while it runs at all: what the host itself queues (createJob …) must
+ * run even if the module may queue nothing.
+ */
+export const limitOfInstallation = sql<number>`
+  case when i.paused_at is null and i.status in ('active', 'restricted') then greatest(1, case
+    when jsonb_typeof(i.grants #> '{tasks,concurrency}') = 'number' then (i.grants #>> '{tasks,concurrency}')::int
+    else ${sql.lit(tasks.grant.concurrency.fallback)} end)
+  else 0 end`;
 
-/** At least one: what the host itself queues (createJob …) must run even if the module may queue nothing. */
-function grantedAtOnce(grants: unknown): number {
-  const parsed = v.safeParse(GrantedTasks, grants);
-  const granted = parsed.success ? parsed.output.tasks.concurrency : tasks.grant.concurrency.fallback;
-  return Math.max(1, granted);
+/** What takes a place: of statuses that are literals, so that the partial index serves them. */
+export const takesPlace = sql<boolean>`
+  (status = 'processing' or (status = 'queued' and run_at <= clock_timestamp())) and status in ('queued', 'processing')`;
+
+/** A worker's lane `l`: it has so many of an installation's places for the oldest waiting tasks, which it need not note (succession.ts). */
+export const isOpenLane = sql<boolean>`l.places > 0 and l.until > clock_timestamp()`;
+
+/** Waits for the lock under which an installation's tasks change their status; held until the transaction ends. */
+export function installationLock(installationId: string): RawBuilder<unknown> {
+  return sql`select pg_advisory_xact_lock(${LOCKS.installationTasks}::int, hashtext(${installationId}::text))`;
 }
 
 /**
@@ -38,28 +51,29 @@ function grantedAtOnce(grants: unknown): number {
  * a service's row, this lock, a task's row. Undefined if there is no such installation.
  */
 export async function lockPlaces(trx: Trx, installationId: string): Promise<Places | undefined> {
-  await sql`select pg_advisory_xact_lock(${LOCKS.installationTasks}::int, hashtext(${installationId}::text))`.execute(
-    trx,
-  );
-  const row = await trx
-    .selectFrom('installations')
-    .select(['tenant_id', 'status', 'paused_at', 'grants', sql<Date>`clock_timestamp()`.as('now')])
-    .where('id', '=', installationId)
-    .executeTakeFirst();
+  await installationLock(installationId).execute(trx);
+  const { rows } = await sql<{ tenant_id: string; limit: number; now: Date }>`
+    select tenant_id, ${limitOfInstallation} as limit, clock_timestamp() as now
+    from installations i where id = ${installationId}`.execute(trx);
+  const [row] = rows;
   if (row === undefined) return undefined;
-  const runs = row.paused_at === null && (row.status === 'active' || row.status === 'restricted');
-  const limit = runs ? grantedAtOnce(row.grants) : 0;
-  return { installationId, tenantId: row.tenant_id, limit, now: row.now };
+  return { installationId, tenantId: row.tenant_id, limit: row.limit, now: row.now };
 }
 
-/** Places that neither a running task nor one that is due in the queue has taken. Statuses are literals: the partial index serves them. */
-export async function freePlaces(trx: Trx, places: Places): Promise<number> {
-  const counted = await sql<{ count: number }>`
-    select count(*) from tasks
-    where installation_id = ${places.installationId}
-      and (status = 'processing' or (status = 'queued' and run_at <= clock_timestamp()))
-      and status in ('queued', 'pending', 'processing')`.execute(trx);
-  return Math.max(0, places.limit - (counted.rows[0]?.count ?? 0));
+/** The places of an installation's open lane; 0 without one. */
+export async function lanePlaces(trx: Trx, installationId: string): Promise<number> {
+  const { rows } = await sql<{ places: number }>`
+    select places from task_lanes l where installation_id = ${installationId} and ${isOpenLane}`.execute(trx);
+  return rows[0]?.places ?? 0;
+}
+
+/** Places that neither a running task nor one that is due in the queue nor a lane has taken. */
+export async function freePlaces(trx: Trx, { installationId, limit }: Places): Promise<number> {
+  const { rows } = await sql<{ taken: number }>`
+    select (select count(*) from tasks where installation_id = ${installationId} and ${takesPlace}) + coalesce((
+      select places from task_lanes l where installation_id = ${installationId} and ${isOpenLane}
+    ), 0) as taken`.execute(trx);
+  return Math.max(0, limit - (rows[0]?.taken ?? 0));
 }
 
 /** The tenant's backlog index for a job that is due at `runAt`: how many of its tasks stand in the queue before it. */
@@ -95,10 +109,13 @@ export async function moveUp(trx: Trx, tenantId: string): Promise<void> {
 export async function promote(trx: Trx, places: Places): Promise<number> {
   const free = await freePlaces(trx, places);
   if (free === 0) return 0;
+  const inLane = await lanePlaces(trx, places.installationId);
+  // The oldest are in the hands of a lane's worker.
+  const skipped = inLane === 0 ? 0 : inLane + JOB_LIMITS.aheadTasks;
   const waiting = await sql<{ id: string; run_at: Date }>`
     select id, run_at from tasks
     where installation_id = ${places.installationId} and status = 'pending'
-    order by run_at, created_at limit ${free}`.execute(trx);
+    order by run_at, created_at limit ${free} offset ${skipped}`.execute(trx);
   for (const { id, run_at: runAt } of waiting.rows) {
     const priority = await backlogIndex(trx, places.tenantId, runAt);
     await trx.updateTable('tasks').set({ status: 'queued' }).where('id', '=', id).execute();

@@ -180,6 +180,17 @@ export async function promoteTasks(db: Db, installationId: string): Promise<numb
   return db.transaction().execute(async (trx) => promoteLocked(trx, installationId));
 }
 
+/** Closes the lanes of workers that died on them: what they ran there waits still. Returns how many tasks it let in. */
+export async function closeDeadLanes(db: Db): Promise<number> {
+  const { rows } = await sql<{ installation_id: string }>`
+    delete from task_lanes where places > 0 and until < clock_timestamp() returning installation_id`.execute(
+    db,
+  );
+  let promoted = 0;
+  for (const { installation_id: id } of rows) promoted += await promoteTasks(db, id);
+  return promoted;
+}
+
 /** Finds and mends what no worker's death explains. One process at a time; the others skip their turn. Returns what it mended. */
 export async function sweepTasks(db: Db): Promise<number> {
   return db.transaction().execute(async (trx) => {

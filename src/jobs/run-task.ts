@@ -11,7 +11,7 @@ import { InvocationFailed, type Invoker } from '../catalog/invoke.ts';
 import { onModule } from '../catalog/products.ts';
 import { isHandlerTask, runHandler } from '../events/run-handler.ts';
 import type { Tables } from '../database/tables.ts';
-import type { RunTask } from './execute.ts';
+import type { RunTask } from './bounded.ts';
 import type { TaskOutcome } from './outcome.ts';
 import { storable } from '../database/storable.ts';
 import type { Task } from './task.ts';
@@ -25,9 +25,9 @@ export interface RunTaskDeps {
 const Json = v.record(v.string(), v.unknown());
 
 export function createRunTask(deps: RunTaskDeps): RunTask {
-  return async (task, { attempt, signal }) => {
+  return async (task, run) => {
     try {
-      return await runTask(deps, task, attempt, signal);
+      return await runTask(deps, task, run);
     } catch (error) {
       if (error instanceof InvocationFailed)
         return {
@@ -45,10 +45,12 @@ export function createRunTask(deps: RunTaskDeps): RunTask {
 async function runTask(
   deps: RunTaskDeps,
   task: Task,
-  attempt: number,
-  signal: AbortSignal,
+  { attempt, signal, begin }: Parameters<RunTask>[1],
 ): Promise<TaskOutcome> {
-  if (isHandlerTask(task)) return runHandler(deps, task, attempt, signal);
+  if (isHandlerTask(task)) {
+    await begin();
+    return runHandler(deps, task, attempt, signal);
+  }
   const { version } = await deps.installations.get(task.installationId);
   if (!version.methods.has(task.method)) {
     throw new HostError(
@@ -66,6 +68,7 @@ async function runTask(
     calls: [...prepared.calls, onModule(task.method, ...argumentsOf(task, version.type))],
     wallMs: task.timeoutS * 1_000,
     signal,
+    beforeCalls: begin,
   });
   await prepared.keep(valueOf(results[prepared.calls.length - 1]));
   return {

@@ -8,8 +8,9 @@ import { run } from 'graphile-worker';
 import type { Runner, RunnerOptions, WorkerEvents } from 'graphile-worker';
 
 import type { PgEndpoint } from '../database/endpoint.ts';
+import type { RunTask } from './bounded.ts';
 import { createExecutor } from './execute.ts';
-import type { ConcernsEnd, Executor, OnFinished, OnRun, RunTask } from './execute.ts';
+import type { ConcernsEnd, Executor, OnFinished, OnRun } from './execute.ts';
 import { migrateQueue, MODULE_RUN, QUEUE_SCHEMA, queueLogger, queuePool } from './graphile.ts';
 import { startLifeline } from './lifeline.ts';
 import type { Lifeline } from './lifeline.ts';
@@ -18,7 +19,7 @@ import type { JobTiming } from './limits.ts';
 import { reasonOf } from './log.ts';
 import type { JobLog } from './log.ts';
 import { startLoop } from './loop.ts';
-import { recoverDead, requeueStranded, sweepTasks, takeOver } from './recovery.ts';
+import { closeDeadLanes, recoverDead, requeueStranded, sweepTasks, takeOver } from './recovery.ts';
 import type { Db } from './task.ts';
 
 export interface WorkerOptions {
@@ -155,6 +156,7 @@ function housekeeping(context: Context, lives: Lives): () => Promise<void> {
   return async () => {
     const freed = await recoverDead(db, timing);
     if (freed > 0) log('warning', `${freed} tasks of a dead worker were queued again.`);
+    await closeDeadLanes(db);
     await cancelMissed(db, executor);
     const stranded = await requeueStranded(db, lives.workerId(), executor.running());
     if (stranded > 0) log('warning', `${stranded} tasks whose end could not be written were queued again.`);
@@ -203,6 +205,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     executor.rest();
     const interrupt = setTimeout(executor.interruptAll, timing.stopGraceMs);
     await lives.stop();
+    await executor.settled();
     clearTimeout(interrupt);
     await keeper.stop();
     await context.pgPool.end();

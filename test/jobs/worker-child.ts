@@ -37,13 +37,14 @@ await startWorker({
   log: () => {},
   runTask: async (task, { signal }) => {
     appendFileSync(runs, `${task.id}\n`);
+    if (task.method === 'stop') process.kill(process.pid, 'SIGSTOP');
     if (task.method !== 'hang') return success;
     return new Promise((resolve) => {
       signal.addEventListener('abort', () => resolve(success));
       process.once('SIGUSR2', () => resolve(success));
     });
   },
-  concernsEnd: ({ method }) => method !== 'plain' && method !== 'hang',
+  concernsEnd: ({ method }) => method !== 'plain' && method !== 'hang' && method !== 'stop',
   onFinished: async (task) => {
     if (task.method === 'dieInHook') process.kill(process.pid, 'SIGKILL');
     return undefined;
