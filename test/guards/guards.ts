@@ -7,6 +7,7 @@ import { httpGuards } from './http.ts';
 import { methodGuards } from './methods.ts';
 import { packageGuards } from './package.ts';
 import { sandboxGuards } from './sandbox.ts';
+import { storeGuards } from './stores.ts';
 import { tenantGuards } from './tenants.ts';
 import { webGuards } from './web.ts';
 
@@ -15,6 +16,7 @@ export const GUARD_AREAS: readonly GuardArea[] = [
   { area: 'http', guards: httpGuards },
   { area: 'db', guards: dbGuards },
   { area: 'package', guards: packageGuards },
+  { area: 'stores', guards: storeGuards },
   { area: 'tenants', guards: tenantGuards },
   { area: 'web', guards: webGuards },
   { area: 'billing', guards: billingGuards },

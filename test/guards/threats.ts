@@ -136,6 +136,8 @@ export const THREAT_SECTIONS = {
       'package-signature':
         'a changed, added or removed file; a signature for something else; a second spelling',
       'package-publisher': 'another key under a known name, a revoked publisher, an older version',
+      'package-remote':
+        'a store elsewhere that lies about what it sends, who signed it, or where it leads; a key taken on its first sight',
       'package-build': 'the author’s bundler following an import, a link or a setting out of the folder',
     },
   },

@@ -5,7 +5,7 @@ import { fingerprint, readPrivateKey } from '../../src/store/package/keys.ts';
 import type { RemoteName } from '../../src/web/deps.ts';
 import { type ModuleSource, newPublisher, packSource, type Publisher } from '../support/modules.ts';
 import { refusal } from '../support/tenant.ts';
-import { newTenant, openSite, openStranger, signedInAdmin, type Site } from './support.ts';
+import { newTenant, openSite, openStranger, openPages, type Site } from './support.ts';
 
 const AUTHOR = newPublisher('north-works');
 const IMPOSTOR = newPublisher('north-works');
@@ -332,16 +332,16 @@ it('an installed version that its store took back is marked for the admin with t
     .select('slug')
     .where('id', '=', tenantId)
     .executeTakeFirstOrThrow();
-  const admin = await signedInAdmin(panel, slug);
+  const { get } = await openPages(panel, `/t/${slug}/admin`, `admin@${slug}.test`);
   for (const page of ['', `/installations/${installationId}`, '/modules']) {
-    const html = await admin(page);
+    const html = await get(page);
     expect(html, page).toMatch(/taken (?:version 1\.0\.0 )?back/i);
     if (page !== '/modules') expect(html, page).toContain('it told on &lt;you&gt;');
   }
   await review('published');
   expect(await panel.storeRound()).toBe(1);
   expect(await at()).toMatchObject({ taken_back_at: null, taken_back_reason: null });
-  expect(await admin('')).not.toContain('it told on');
+  expect(await get('')).not.toContain('it told on');
 });
 
 it('the store’s packages are limited by sender', async () => {

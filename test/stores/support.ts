@@ -97,21 +97,29 @@ export async function openStranger(answer: RequestListener): Promise<Stranger> {
   };
 }
 
-/** Pages of a tenant's admin, as its browser gets them. */
-export async function signedInAdmin(
-  { app, panel }: Bulkhead,
-  slug: string,
-): Promise<(path: string) => Promise<string>> {
+/** A person's pages, as their browser gets them and sends forms from them. */
+export interface Pages {
+  get(path: string): Promise<string>;
+  /** With the token of the page that the form stands on; `csrf` otherwise. */
+  post(path: string, form: Readonly<Record<string, string>>, csrf?: string): Promise<Response>;
+}
+
+export async function openPages({ app, panel }: Bulkhead, home: string, email: string): Promise<Pages> {
   const { origin } = new URL(panel.publicUrl);
-  const at = `${origin}/t/${slug}/admin`;
-  const answer = await app.request(`${at}/sign-in`, {
-    method: 'POST',
-    headers: { origin, 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ email: `admin@${slug}.test`, password: PASSWORD }),
-  });
+  const at = `${origin}${home}`;
+  const send = async (path: string, form: Readonly<Record<string, string>>, cookie = ''): Promise<Response> =>
+    app.request(`${at}${path}`, {
+      method: 'POST',
+      headers: { origin, cookie, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(form),
+    });
+  const answer = await send('/sign-in', { email, password: PASSWORD });
   const cookie = answer.headers
     .getSetCookie()
     .map((one) => one.split(';', 1)[0])
     .join('; ');
-  return async (path) => (await app.request(`${at}${path}`, { headers: { cookie } })).text();
+  const get = async (path: string): Promise<string> =>
+    (await app.request(`${at}${path}`, { headers: { cookie } })).text();
+  const token = /name="csrf-token" content="([^"]+)"/.exec(await get('/profile'))?.[1] ?? '';
+  return { get, post: (path, form, csrf = token) => send(path, { ...form, _csrf: csrf }, cookie) };
 }
