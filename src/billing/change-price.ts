@@ -7,9 +7,10 @@ import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Db, Trx } from '../jobs/task.ts';
 import type { Service } from './activation.ts';
 import { addCredit } from './credit.ts';
-import { createInvoice, isOpen, lockInvoice, type NewItem, reduceLocked } from './invoices.ts';
+import { createInvoice, isOpen, lockInvoice, type NewItem, reduceLocked, taxRuleOf } from './invoices.ts';
 import { changeMinor } from './money.ts';
 import { isPeriod } from './periods.ts';
+import { withTax } from './tax.ts';
 
 /** @throws HostError CONFLICT if the product is not sold by this period */
 export async function priceOf(db: Db, productId: string, period: string): Promise<number> {
@@ -84,7 +85,8 @@ async function less(trx: Trx, service: Service, invoiceId: string, item: NewItem
     tenantId: service.tenant_id,
     clientId: service.client_id,
     kind: 'change',
-    amountMinor: rest,
+    // With the tax that was asked for it.
+    amountMinor: withTax(rest, taxRuleOf(invoice)).totalMinor,
     currency: service.currency,
     invoiceId,
     note: `${service.name}: cheaper for the rest of the period.`,

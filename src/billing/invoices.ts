@@ -11,6 +11,7 @@ import { addCredit, lockCredit } from './credit.ts';
 import { BILLING_LIMITS } from './limits.ts';
 import { takeInvoiceNumber } from './settings.ts';
 import { noteRenewals } from './renewals.ts';
+import { mostOff, type TaxRule, withTax } from './tax.ts';
 import { tell } from './tell.ts';
 
 export type Invoice = Selectable<InvoicesTable>;
@@ -47,7 +48,8 @@ export function dueMinor(invoice: Pick<Invoice, 'status' | 'total_minor' | 'paid
   return isOpen(invoice) ? invoice.total_minor - invoice.paid_minor : 0;
 }
 
-function totalOf(items: readonly NewItem[]): number {
+/** Of the lines: tax may come on top. */
+function sumOf(items: readonly NewItem[]): number {
   if (items.length === 0 || items.length > BILLING_LIMITS.invoiceItems)
     throw new HostError('BAD_INPUT', `An invoice has 1 to ${BILLING_LIMITS.invoiceItems} items.`);
   const total = items.reduce((sum, item) => sum + item.amountMinor, 0);
@@ -62,8 +64,10 @@ function totalOf(items: readonly NewItem[]): number {
 }
 
 export async function createInvoice(trx: Trx, input: NewInvoice): Promise<Invoice> {
-  const total = totalOf(input.items);
+  const sum = sumOf(input.items);
   const { number, settings } = await takeInvoiceNumber(trx, input.tenantId);
+  const rule: TaxRule = { rateBp: settings.tax_rate_bp, included: settings.prices_include_tax };
+  const { taxMinor, totalMinor: total } = withTax(sum, rule);
   const invoice = await trx
     .insertInto('invoices')
     .values({
@@ -73,6 +77,9 @@ export async function createInvoice(trx: Trx, input: NewInvoice): Promise<Invoic
       label: `${settings.invoice_prefix}${String(number).padStart(NUMBER_DIGITS, '0')}`,
       currency: input.currency,
       total_minor: total,
+      tax_rate_bp: rule.rateBp,
+      tax_included: rule.included,
+      tax_minor: taxMinor,
       due_at: input.dueAt ?? new Date(Date.now() + settings.due_days * DAY_MS),
     })
     .returningAll()
@@ -120,7 +127,14 @@ async function change(
   set: Partial<
     Pick<
       Invoice,
-      'status' | 'total_minor' | 'paid_minor' | 'refunded_minor' | 'paid_at' | 'cancelled_at' | 'due_at'
+      | 'status'
+      | 'total_minor'
+      | 'tax_minor'
+      | 'paid_minor'
+      | 'refunded_minor'
+      | 'paid_at'
+      | 'cancelled_at'
+      | 'due_at'
     >
   >,
 ): Promise<Invoice> {
@@ -189,12 +203,21 @@ export async function cancelLocked(trx: Trx, invoice: Invoice, accountId: string
   return returnToCredit(trx, cancelled, 'The invoice was cancelled.', accountId);
 }
 
-/** Takes from what a locked, open invoice asks for, at most what is due. @returns how much it took */
+/** How an invoice was taxed when it was made. */
+export function taxRuleOf(invoice: Pick<Invoice, 'tax_rate_bp' | 'tax_included'>): TaxRule {
+  return { rateBp: invoice.tax_rate_bp, included: invoice.tax_included };
+}
+
+/** Takes from the lines of a locked, open invoice, so that at most what is due falls away with the tax on it. @returns how much it took */
 export async function reduceLocked(trx: Trx, invoice: Invoice, item: NewItem): Promise<number> {
-  const taken = Math.min(-item.amountMinor, dueMinor(invoice));
+  const rule = taxRuleOf(invoice);
+  const { total_minor: total, tax_minor: tax, paid_minor: paid } = invoice;
+  const sum = rule.included ? total : total - tax;
+  const taken = mostOff({ sumMinor: sum, paidMinor: paid, wantedMinor: -item.amountMinor }, rule);
   if (taken <= 0) return 0;
   await addItems(trx, invoice.id, [{ ...item, amountMinor: -taken }]);
-  const reduced = await change(trx, invoice.id, { total_minor: invoice.total_minor - taken });
+  const { taxMinor, totalMinor } = withTax(sum - taken, rule);
+  const reduced = await change(trx, invoice.id, { total_minor: totalMinor, tax_minor: taxMinor });
   if (dueMinor(reduced) === 0) await settle(trx, reduced, 0);
   return taken;
 }

@@ -14,6 +14,8 @@ const COLUMNS = [
   'terminate_after_days',
   'auto_credit',
   'orders_per_hour',
+  'tax_rate_bp',
+  'prices_include_tax',
 ] as const;
 
 export async function readBillingSettings(db: Db, tenantId: string): Promise<BillingSettings> {

@@ -58,6 +58,8 @@ export interface BillingSettingsTable {
   terminate_after_days: Nullable<number>;
   auto_credit: Defaulted<boolean>;
   orders_per_hour: Defaulted<number>;
+  tax_rate_bp: Defaulted<number>;
+  prices_include_tax: Defaulted<boolean>;
 }
 
 export interface BreakerKillsTable {
@@ -259,6 +261,9 @@ export interface InvoicesTable {
   created_at: Defaulted<Date>;
   paid_at: Nullable<Date>;
   cancelled_at: Nullable<Date>;
+  tax_rate_bp: Defaulted<number>;
+  tax_included: Defaulted<boolean>;
+  tax_minor: Defaulted<number>;
 }
 
 export interface LogsTable {

@@ -415,7 +415,8 @@ export interface Invoicing {
   create(input: {
     tenantId: string;
     clientId: string;
-    items: readonly { description: string; amountMinor: number }[];
+    /** `amountMinor`: of the whole line, with or without tax as the settings say. */
+    items: readonly { description: string; quantity?: number; amountMinor: number }[];
     dueAt: Date | null;
   }): Promise<{ invoiceId: string }>;
   /** Money that came in elsewhere. The same reference twice is booked once. */

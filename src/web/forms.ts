@@ -45,12 +45,16 @@ export async function checkForm<S extends v.GenericSchema>(
   const values = await readForm(c);
   const parsed = v.safeParse(schema, { ...values });
   if (parsed.success) return { ok: true, value: parsed.output };
+  return { ok: false, errors: fieldErrors(parsed.issues), values };
+}
+
+export function fieldErrors(issues: readonly v.BaseIssue<unknown>[]): FormErrors {
   const errors: Record<string, string[]> = {};
-  for (const issue of parsed.issues) {
+  for (const issue of issues) {
     const key = v.getDotPath(issue) ?? '';
     (errors[key] ??= []).push(issue.message);
   }
-  return { ok: false, errors, values };
+  return errors;
 }
 
 /** Errors by field out of a HostError that carries them, or undefined: then it is no mistake of the form. */

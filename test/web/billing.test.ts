@@ -66,13 +66,50 @@ describe('an admin', () => {
       terminate_after_days: '',
       orders_per_hour: '9',
       pay_first: 'on',
+      tax_rate_bp: '8,25',
     };
     expect((await visitor.post(`${ADMIN}/billing`, form)).status).toBe(303);
     expect(lastCall('saveBillingSettings')).toMatchObject({
-      settings: { due_days: 14, terminate_after_days: null, pay_first: true, auto_credit: false },
+      settings: {
+        due_days: 14,
+        terminate_after_days: null,
+        pay_first: true,
+        auto_credit: false,
+        tax_rate_bp: 825,
+      },
     });
     expect((await visitor.post(`${ADMIN}/billing`, { ...form, due_days: '-1' })).status).toBe(422);
+    for (const rate of ['-1', '8.255', '101', 'much'])
+      expect((await visitor.post(`${ADMIN}/billing`, { ...form, tax_rate_bp: rate })).status).toBe(422);
     expect((await visitor.post(`${ADMIN}/billing`, { ...form, terminate_after_days: '0' })).status).toBe(422);
+  });
+
+  test('writes an invoice of several lines, and is told which of them is wrong', async () => {
+    const visitor = await admin();
+    const { seeded, deps } = panel();
+    const form = (quantity: string) => ({
+      client: seeded.clientId,
+      due: '',
+      description: ['Setup', 'Hours of work', ''],
+      quantity: ['1', quantity, '1'],
+      amount: ['12,50', '40', ''],
+    });
+    expect((await visitor.post(`${ADMIN}/invoices/new`, form('3'))).status).toBe(303);
+    expect(deps.called.at(-1)?.input).toMatchObject({
+      clientId: seeded.clientId,
+      items: [
+        { description: 'Setup', quantity: 1, amountMinor: 1_250 },
+        { description: 'Hours of work', quantity: 3, amountMinor: 12_000 },
+      ],
+    });
+    deps.called.length = 0;
+    const refused = await visitor.post(`${ADMIN}/invoices/new`, form('1.5'));
+    expect(refused.status).toBe(422);
+    expect(await refused.text()).toContain('Hours of work');
+    const more = await visitor.post(`${ADMIN}/invoices/new`, { ...form('3'), more: '1' });
+    expect(more.status).toBe(200);
+    expect(await more.text()).toContain('Hours of work');
+    expect(deps.called).toEqual([]);
   });
 
   test('without the permission sees and changes no money', async () => {

@@ -18,6 +18,16 @@ function days(least: number, most: number) {
     v.maxValue(most, `At most ${most}.`),
   );
 }
+/** '23' or '8.25', as hundredths of a percent. */
+const Rate = v.pipe(
+  v.optional(v.string(), '0'),
+  v.trim(),
+  v.regex(
+    /^(?:\d{1,2}(?:[.,]\d{1,2})?|100)$/,
+    'A percentage with at most two decimals is expected, for example 8.25.',
+  ),
+  v.transform((text) => Math.round(Number(text.replace(',', '.')) * 100)),
+);
 const Switch = v.pipe(
   v.optional(v.string(), ''),
   v.transform((value) => value === 'on'),
@@ -38,15 +48,21 @@ const SettingsForm = v.object({
   orders_per_hour: days(1, 10_000),
   pay_first: Switch,
   auto_credit: Switch,
+  tax_rate_bp: Rate,
+  prices_include_tax: Switch,
 });
 
 export function billingSettingsPages(app: AccountApp, panel: Panel): void {
+  const stored = async (c: AccountContext) => {
+    const settings = await panel.deps.invoicing.settings(c.get('tenant').id);
+    return { ...settings, tax_rate_bp: String(settings.tax_rate_bp / 100) };
+  };
   const page = async (c: AccountContext, refused?: { errors: FormErrors; values: RawForm }) => {
     need(c, 'billing.manage');
     const data = {
       title: c.get('t')('billing.billing_settings'),
       crumb: { href: `${c.get('tenantBase')}/admin/invoices`, title: c.get('t')('menu.invoices') },
-      values: refused?.values ?? (await panel.deps.invoicing.settings(c.get('tenant').id)),
+      values: refused?.values ?? (await stored(c)),
       errors: refused?.errors ?? {},
     };
     return accountPage(panel, c, 'admin/billing-settings', data, refused === undefined ? 200 : 422);

@@ -6,9 +6,19 @@ import { creditBalance } from '../../billing/credit.ts';
 import { clientChoices } from '../choices.ts';
 import type { FormErrors } from '../deps.ts';
 import type { AccountApp, AccountContext } from '../env.ts';
-import { checkForm, errorsOf, idFrom, majorText, minorUnits, type RawForm } from '../forms.ts';
+import {
+  checkForm,
+  errorsOf,
+  fieldErrors,
+  idFrom,
+  majorText,
+  minorUnits,
+  type RawForm,
+  readForm,
+} from '../forms.ts';
 import { creditRows, INVOICE_STATUSES, invoiceItems, invoicePayments, invoiceRows } from '../invoice-rows.ts';
 import { WEB_LIMITS } from '../limits.ts';
+import { readLines, shownLines } from './invoice-lines.ts';
 import { need } from '../need.ts';
 import { type Note, withNote } from '../notes.ts';
 import { pageNumber, paged, rowsFrom } from '../paging.ts';
@@ -28,10 +38,8 @@ const RefundForm = v.object({
   via: v.picklist(['gateway', 'hand']),
 });
 const SettleForm = v.object({ arrived: v.picklist(['yes', 'no']) });
-const NewForm = v.object({
+const NewForm = v.looseObject({
   client: v.pipe(v.string(), v.uuid('Choose a client.')),
-  description: v.pipe(Text, v.minLength(1, 'Say what it is for.')),
-  amount: v.string(),
   due: v.union([v.literal(''), Day], 'A day is expected.'),
 });
 
@@ -188,30 +196,32 @@ export function invoicePages(app: AccountApp, panel: Panel): void {
       crumb: { href: `${c.get('tenantBase')}/admin/invoices`, title: c.get('t')('menu.invoices') },
       clients: await clientChoices(panel, c.get('tenant').id),
       values: refused?.values ?? { client: c.req.query('client') },
+      lines: shownLines(refused?.values ?? {}),
+      tax: await panel.deps.invoicing.settings(c.get('tenant').id),
       errors: refused?.errors ?? {},
     };
-    return accountPage(panel, c, 'admin/invoice-new', data, refused === undefined ? 200 : 422);
+    const wrong = Object.keys(data.errors).length > 0;
+    return accountPage(panel, c, 'admin/invoice-new', data, wrong ? 422 : 200);
   };
   app.get('/invoices/new', (c) => newPage(c));
   app.post('/invoices/new', async (c) => {
     need(c, 'billing.manage');
-    const form = await checkForm(c, NewForm);
-    if (!form.ok) return newPage(c, form);
-    const { client, description, amount, due } = form.value;
-    const amountMinor = minorUnits(amount, c.get('tenant').currency);
-    if (amountMinor === undefined || amountMinor === 0)
+    const raw = await readForm(c);
+    if (raw['more'] !== undefined) return newPage(c, { errors: {}, values: raw });
+    const form = v.safeParse(NewForm, { ...raw });
+    const { currency } = c.get('tenant');
+    const example = majorText(1_250, currency);
+    const { lines, errors } = readLines(raw, currency, c.get('t')('billing.amount_expected', { example }));
+    if (!form.success || Object.keys(errors).length > 0)
       return newPage(c, {
-        errors: {
-          amount: [
-            c.get('t')('billing.amount_expected', { example: majorText(1_250, c.get('tenant').currency) }),
-          ],
-        },
-        values: { ...form.value },
+        errors: { ...errors, ...(form.success ? {} : fieldErrors(form.issues)) },
+        values: raw,
       });
+    const { client, due } = form.output;
     const { invoiceId } = await invoicing.create({
       tenantId: c.get('tenant').id,
       clientId: client,
-      items: [{ description, amountMinor }],
+      items: lines,
       dueAt: due === '' ? null : new Date(due),
     });
     return c.redirect(withNote(`${c.get('tenantBase')}/admin/invoices/${invoiceId}`, 'invoice-created'), 303);
