@@ -136,6 +136,7 @@ async function modulePage(deps: CatalogDeps, moduleId: string): Promise<StorePag
     logo: await logoOf(deps, newest.version),
     versions: versions.sort((a, b) => semver.rcompare(a.version, b.version)),
     lines: consentLines(manifest.asks, {}, new Map()),
+    settings: manifest.settings,
     warnings: declaration.warnings,
   };
 }

@@ -135,6 +135,8 @@ export interface StorePage extends StoreEntry {
   }[];
   /** What the newest version asks for, in plain words. */
   readonly lines: readonly ConsentLine[];
+  /** What an admin will be asked for in its settings, as its manifest declares it. */
+  readonly settings: readonly Pick<Field, 'key' | 'type' | 'title' | 'help' | 'required'>[];
   readonly warnings: readonly string[];
 }
 

@@ -449,6 +449,15 @@ test('every admin page answers', async () => {
     expect([path, (await visitor.get(ADMIN + path)).status]).toEqual([path, 404]);
 });
 
+test('the store’s page of a module lists what can be set before it is installed', async () => {
+  const page = await (await admin()).get(`${ADMIN}/store/${panel().seeded.moduleId}`);
+  const card = (await page.text()).split('What can be set')[1] ?? '';
+  expect(card).toMatch(
+    /API &lt;b&gt;key&lt;\/b&gt; <span class="badge">Required<[\s\S]*From your account\.[\s\S]*Secret, kept/,
+  );
+  expect(card).toMatch(/Region<\/div>[\s\S]*Choice/);
+});
+
 describe('mounted in a foreign app', () => {
   const mounted = usePanel({ base: '/hosting' });
 

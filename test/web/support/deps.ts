@@ -266,6 +266,16 @@ export function testDeps(
         website: 'https://acme.test',
         logo: '',
         lines: LINES,
+        settings: [
+          {
+            key: 'api_key',
+            type: 'secret',
+            title: 'API <b>key</b>',
+            help: 'From your account.',
+            required: true,
+          },
+          { key: 'region', type: 'select', title: 'Region', help: '', required: false },
+        ],
         warnings: [],
         versions: [
           {
