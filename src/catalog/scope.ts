@@ -57,50 +57,96 @@ export interface OpenScope {
   readonly deferred: readonly Deferred[];
 }
 
+/** A class for the sake of its one getter: in an object literal that would be a new kind of object for each invocation. */
+class InvocationScope implements Scope {
+  readonly invocationId: string;
+  readonly purpose: Purpose;
+  readonly method: string;
+  readonly tenantId: string;
+  readonly installationId: string;
+  readonly instanceId: string | null;
+  readonly versionId: string;
+  readonly publisher: string;
+  readonly moduleType: string;
+  readonly moduleName: string;
+  readonly schemaName: string | null;
+  readonly grants: Scope['grants'];
+  readonly settings: Scope['settings'];
+  readonly egressAllow: Scope['egressAllow'];
+  readonly timezone: string;
+  readonly methods: Scope['methods'];
+  readonly emits: Scope['emits'];
+  readonly serviceId: string | null;
+  readonly taskId: string | null;
+  readonly accountId: string | null;
+  readonly deadlineAt: number;
+  readonly cleanups: ((ok: boolean) => Promise<void> | void)[] = [];
+  readonly deferred: Deferred[] = [];
+  readonly #ending: Ending;
+  readonly #recorder: Recorder;
+
+  constructor(input: ScopeInput, recorder: Recorder) {
+    const { installation } = input;
+    const { tenant, version } = installation;
+    this.invocationId = input.invocationId;
+    this.purpose = input.purpose;
+    this.method = input.method;
+    this.tenantId = tenant.id;
+    this.installationId = installation.id;
+    this.instanceId = input.instance?.id ?? null;
+    this.versionId = version.id;
+    this.publisher = version.publisher;
+    this.moduleType = version.type;
+    this.moduleName = version.name;
+    this.schemaName = installation.schemaName;
+    this.grants = installation.grants;
+    this.settings = settingsOf(installation, input.instance);
+    this.egressAllow = tenant.egressAllow;
+    this.timezone = tenant.timezone;
+    this.methods = version.methods;
+    this.emits = version.manifest.events.emits;
+    this.serviceId = input.serviceId;
+    this.taskId = input.taskId;
+    this.accountId = input.accountId;
+    this.deadlineAt = input.deadlineAt;
+    this.#ending = input.ending;
+    this.#recorder = recorder;
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  onEnd(cleanup: (ok: boolean) => Promise<void> | void): void {
+    this.cleanups.push(cleanup);
+  }
+
+  afterSuccess(work: Deferred): void {
+    this.deferred.push(work);
+  }
+
+  record(call: RecordedCall): void {
+    this.#recorder.call({
+      service_id: this.serviceId,
+      task_id: this.taskId,
+      invocation: this.invocationId,
+      installation_id: this.installationId,
+      op: call.op,
+      target: call.target.slice(0, 500),
+      status: call.status ?? null,
+      error_code: call.errorCode ?? null,
+      duration_ms: Math.round(call.durationMs),
+    });
+  }
+
+  used(item: string): void {
+    this.#recorder.grantUse(this.installationId, item, 'used');
+  }
+}
+
 export function openScope(input: ScopeInput, recorder: Recorder): OpenScope {
-  const { installation } = input;
-  const cleanups: ((ok: boolean) => Promise<void> | void)[] = [];
-  const deferred: Deferred[] = [];
-  const ids = { service_id: input.serviceId, task_id: input.taskId, invocation: input.invocationId };
-  const scope: Scope = {
-    invocationId: input.invocationId,
-    purpose: input.purpose,
-    method: input.method,
-    tenantId: installation.tenant.id,
-    installationId: installation.id,
-    instanceId: input.instance?.id ?? null,
-    versionId: installation.version.id,
-    publisher: installation.version.publisher,
-    moduleType: installation.version.type,
-    moduleName: installation.version.name,
-    schemaName: installation.schemaName,
-    grants: installation.grants,
-    settings: settingsOf(installation, input.instance),
-    egressAllow: installation.tenant.egressAllow,
-    timezone: installation.tenant.timezone,
-    methods: installation.version.methods,
-    emits: installation.version.manifest.events.emits,
-    serviceId: input.serviceId,
-    taskId: input.taskId,
-    accountId: input.accountId,
-    deadlineAt: input.deadlineAt,
-    get signal() {
-      return input.ending.signal;
-    },
-    onEnd: (cleanup) => void cleanups.push(cleanup),
-    afterSuccess: (work) => void deferred.push(work),
-    record: (call: RecordedCall) =>
-      recorder.call({
-        ...ids,
-        installation_id: installation.id,
-        op: call.op,
-        target: call.target.slice(0, 500),
-        status: call.status ?? null,
-        error_code: call.errorCode ?? null,
-        duration_ms: Math.round(call.durationMs),
-      }),
-    used: (item) => recorder.grantUse(installation.id, item, 'used'),
-  };
+  const scope = new InvocationScope(input, recorder);
+  const { cleanups, deferred } = scope;
   const finish = async (ok: boolean): Promise<void> => {
     const failures: unknown[] = [];
     for (const cleanup of cleanups.reverse()) {
