@@ -111,6 +111,15 @@ export const webGuards: readonly Guard[] = [
     only: 'is served of published versions',
   },
   {
+    name: 'answers whose headers are set at once have all of them',
+    threats: ['view-headers'],
+    file: 'src/web/headers.ts',
+    text: '    ...FALLBACKS,\n    ...own,',
+    instead: '    ...own,',
+    test: 'test/web/module.test.ts',
+    only: 'has every header that a page',
+  },
+  {
     name: 'a webhook’s answer runs nowhere',
     threats: ['webhook-answer'],
     file: 'src/web/module/webhooks.ts',

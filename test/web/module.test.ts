@@ -197,6 +197,33 @@ describe('a call of the bridge', () => {
   });
 });
 
+describe('what a module answers', () => {
+  const HEADERS = [
+    'cache-control',
+    'content-security-policy',
+    'cross-origin-opener-policy',
+    'cross-origin-resource-policy',
+    'permissions-policy',
+    'referrer-policy',
+    'x-content-type-options',
+  ];
+
+  test('has every header that a page of the panel has, as a frame, as data and to a webhook', async () => {
+    const visitor = await admin();
+    const token = { 'x-csrf-token': visitor.csrf };
+    panel().deps.answer = { kind: 'html', status: 200, html: '<p>1</p>' };
+    const answers = {
+      page: await visitor.get('/t/acme/admin'),
+      frame: await visitor.get(`${frames()}/page/servers`),
+      data: await visitor.get(`${frames()}/call/servers`, token),
+      failed: await visitor.get(`${frames()}/call/..%2f`, { 'x-csrf-token': 'x' }),
+      webhook: await fetch(`${panel().origin}/hooks/${'h'.repeat(32)}`, { method: 'POST', body: '{}' }),
+    };
+    for (const [name, { headers }] of Object.entries(answers))
+      expect([name, HEADERS.filter((header) => !headers.has(header))]).toEqual([name, []]);
+  });
+});
+
 describe('a client’s tab', () => {
   test('is one the module declared, of the client’s own service', async () => {
     const visitor = panel().visitor();
