@@ -11,6 +11,7 @@ import type billing from './en/billing.json';
 import type care from './en/care.json';
 import type client from './en/client.json';
 import type events from './en/events.json';
+import type field from './en/field.json';
 import type layout from './en/layout.json';
 import type menu from './en/menu.json';
 import type note from './en/note.json';
@@ -34,6 +35,7 @@ export type TextKey =
   | Of<'care', typeof care>
   | Of<'client', typeof client>
   | Of<'events', typeof events>
+  | Of<'field', typeof field>
   | Of<'layout', typeof layout>
   | Of<'menu', typeof menu>
   | Of<'note', typeof note>

@@ -64,6 +64,7 @@ export function storePages(app: AccountApp, panel: Panel): void {
       newer: offers.filter((offer) => offer.localModuleId === moduleId && offer.isNewer),
       logo: module.logo === '' ? '' : `${panel.site.base}/m/${module.versionId}/assets/${module.logo}`,
       groups: groupLines(module.lines),
+      settings: module.settings.map((field) => ({ ...field, kind: c.get('t')(`field.${field.type}`) })),
       installationId: installed.get(module.moduleId),
     });
   });
