@@ -71,6 +71,8 @@ type Maybe<T> = T | Promise<T>;
 /** `this.tasks` */
 export interface Tasks {
   add(request: OpInput<'tasks', 'add'>): Promise<OpOutput<'tasks', 'add'>>;
+  /** Those of this module in use, for `add({instance})`. */
+  instances(): Promise<OpOutput<'tasks', 'instances'>['instances']>;
   get(uuid: string): Promise<OpOutput<'tasks', 'get'>>;
   cancel(uuid: string): Promise<boolean>;
   /** How far the running job is, in percent. */
@@ -123,6 +125,7 @@ export interface Events {
 function createTasks(env: Env): Tasks {
   return {
     add: (request) => env.call('tasks', 'add', request),
+    instances: async () => (await env.call('tasks', 'instances', {})).instances,
     get: (uuid) => env.call('tasks', 'get', { uuid }),
     cancel: async (uuid) => (await env.call('tasks', 'cancel', { uuid })).cancelled,
     progress: (percent, note = '') => env.notify('tasks', 'progress', { percent, note }),

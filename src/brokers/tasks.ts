@@ -150,6 +150,16 @@ export function createTasksBroker({
       return { uuid: queued.id, status: queued.status };
     },
 
+    instances: async (scope) => ({
+      instances: await db
+        .selectFrom('instances')
+        .select(['id as uuid', 'name'])
+        .where('installation_id', '=', scope.installationId)
+        .where('active', '=', true)
+        .orderBy('name')
+        .execute(),
+    }),
+
     get: async (scope, { uuid }) => {
       const { id, ...task } = await own(scope, uuid);
       return { uuid: id, ...task };

@@ -1,5 +1,6 @@
 /** The senders that ship, against the fake cloud: a mail server over SMTP and a Slack channel over HTTP. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ModuleRequest } from '../../sandbox/contract/invocation.ts';
 import { sendTest, tellEvent } from '../../src/notifications/notifications.ts';
 import { spawnFakeCloud, type FakeCloud } from '../../src/fakecloud/spawn.ts';
 import { allowPorts, useTestHost } from '../support/host.ts';
@@ -215,6 +216,75 @@ describe('Email', () => {
     const delivery = await ended(id);
     expect(delivery).toMatchObject({ status: 'failed', attempts: 1 });
     expect(delivery.error_message).toContain('at an address that modules may not reach');
+  });
+});
+
+/** The module's page as an admin with these permissions gets it, or what its form answers. */
+async function adminPage(
+  module: string,
+  path: string,
+  form?: Readonly<Record<string, string>>,
+  permissions: readonly string[] = ['*'],
+) {
+  const { a } = host();
+  const request: ModuleRequest = {
+    method: form === undefined ? 'GET' : 'POST',
+    url: `http://127.0.0.1/${path}`,
+    headers: [['content-type', 'application/x-www-form-urlencoded']],
+    body: { text: new URLSearchParams(form).toString() },
+    params: {},
+  };
+  return a.panel.modules.adminPage({
+    installationId: await a.installationId(module),
+    path,
+    request,
+    account: { id: a.adminId, kind: 'admin', permissions },
+  });
+}
+const listed = async (module: string): Promise<string> => {
+  const answer = await adminPage(module, 'messages');
+  return answer.kind === 'html' ? answer.html : '';
+};
+
+describe('the page of messages', () => {
+  test('of Email lists what was sent and what could not be, with the reason, escaped', async () => {
+    const message = { to: 'page@example.net', subject: '<b>Page</b>', message: '<p>m</p>' };
+    expect(await say(senders.mail, 'Email', message)).toMatchObject({ status: 'success' });
+    await say(senders.mail, 'Email', { ...message, to: 'nobody' });
+    const html = await listed('Email');
+    expect(html).toMatch(/page@example\.net<[\s\S]*?&lt;b&gt;Page&lt;\/b&gt;[\s\S]*?>Sent</);
+    expect(html.split('<tr>').find((row) => row.includes('nobody'))).toMatch(/>Failed<[\s\S]*messages-why/);
+    expect(html).not.toContain('<b>Page');
+  });
+
+  test('of Email sends a test through the instance that is chosen, for who may', async () => {
+    const form = { instance: senders.mail, to: 'tried@example.net' };
+    expect(await listed('Email')).toContain(`value="${senders.mail}"`);
+    const view = ['Notification-Email-view-messages'];
+    expect(await refusal(() => adminPage('Email', 'messages/test', form, view))).toMatch(/^NOT_GRANTED/);
+    const onlySeen = await adminPage('Email', 'messages', undefined, view);
+    expect(onlySeen.kind === 'html' && onlySeen.html).not.toContain('messages/test');
+    expect(await adminPage('Email', 'messages/test', { ...form, to: 'x' })).toMatchObject({ status: 422 });
+    expect(await adminPage('Email', 'messages/test', form)).toMatchObject({ kind: 'json', status: 200 });
+    const mail = await until('the test', async () =>
+      (await cloud.control.mails()).find(({ to }) => to.includes('tried@example.net')),
+    );
+    expect(mail.subject).toBe('A test message');
+    await until('its line', async () => (await listed('Email')).includes('tried@example.net'));
+  });
+
+  test('names the module’s own instances only, and takes no other', async () => {
+    expect(await listed('Email')).not.toContain(senders.slack);
+    const form = { instance: senders.slack, to: 'tried@example.net' };
+    expect(await refusal(() => adminPage('Email', 'messages/test', form))).toContain('no such instance');
+  });
+
+  test('of Slack sends a test into the channel and lists it', async () => {
+    expect(await adminPage('SlackNotification', 'messages/test', { instance: senders.slack })).toMatchObject({
+      status: 200,
+    });
+    await until('the message', async () => (await cloud.control.slackMessages()).length > 0);
+    await until('its line', async () => (await listed('SlackNotification')).includes('A test message'));
   });
 });
 

@@ -3,7 +3,10 @@
  * its place is a handle, which the host replaces on the way out, towards the server of the settings only.
  */
 import { HttpError, Notification } from 'bulkhead';
-import type { ActionAnswer, Http, Message } from 'bulkhead';
+import type { ActionAnswer, Http, Message, Permission, Route, SidebarEntry } from 'bulkhead';
+import type { Tables } from './models/tables.ts';
+import { Messages } from './services/messages.ts';
+import { createTables } from './services/schema.ts';
 
 const TIMEOUT_S = 10;
 const OK = 200;
@@ -13,7 +16,11 @@ function plain(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-export default class SlackNotification extends Notification {
+function textOf(message: unknown): string {
+  return typeof message === 'string' ? message : JSON.stringify(message);
+}
+
+export default class SlackNotification extends Notification<Tables> {
   readonly #client: ReturnType<Http['client']>;
 
   constructor() {
@@ -22,6 +29,12 @@ export default class SlackNotification extends Notification {
   }
 
   async send(data: Message): Promise<ActionAnswer> {
+    const answer = await this.#sent(data);
+    await this.#note(data, answer);
+    return answer;
+  }
+
+  async #sent(data: Message): Promise<ActionAnswer> {
     try {
       const webhookUrl = this.module_data['webhook_url'] ?? '';
       if (typeof webhookUrl !== 'string' || webhookUrl === '')
@@ -74,6 +87,84 @@ export default class SlackNotification extends Notification {
         return 'good';
       default:
         return '#36a64f';
+    }
+  }
+
+  // Admin pages
+
+  override async activate(): Promise<string> {
+    await createTables(this.db);
+    return 'success';
+  }
+
+  override async update(): Promise<string> {
+    return this.activate();
+  }
+
+  override adminPermissions(): Permission[] {
+    return [
+      { name: 'See messages', key: 'view-messages', description: 'What was sent lately, and to whom.' },
+      { name: 'Send test messages', key: 'send-test', description: 'Send a test message.' },
+    ];
+  }
+
+  override adminSidebar(): SidebarEntry[] {
+    return [
+      {
+        title: 'Slack messages',
+        link: 'messages',
+        active_links: ['messages'],
+        permission: 'view-messages',
+        icon: 'fab fa-slack',
+      },
+    ];
+  }
+
+  override adminWebRoutes(): Route[] {
+    return [
+      {
+        method: 'get',
+        uri: 'messages',
+        permission: 'view-messages',
+        name: 'messages',
+        controller: 'SlackNotificationController@index',
+      },
+      {
+        method: 'post',
+        uri: 'messages/test',
+        permission: 'send-test',
+        name: 'send-test',
+        controller: 'SlackNotificationController@test',
+      },
+    ];
+  }
+
+  /** Queued by the admin's page: runs with the settings of the instance that was chosen there. */
+  async sendTestJob(): Promise<ActionAnswer> {
+    return this.send({
+      to: '',
+      subject: this.t('test.subject'),
+      title: this.t('test.subject'),
+      message: this.t('test.message'),
+      type: 'info',
+    });
+  }
+
+  /** For the page only: a message that is out stays sent, also when its line cannot be written. */
+  async #note(data: Message, answer: ActionAnswer): Promise<void> {
+    const isSent = answer.status === 'success';
+    try {
+      const messages = new Messages(this.db);
+      await messages.add({
+        instance_uuid: this.instance?.uuid ?? null,
+        recipient: data.to,
+        subject: data.subject,
+        status: isSent ? 'sent' : 'failed',
+        error: isSent || answer.message === undefined ? '' : textOf(answer.message),
+      });
+      await messages.dropOld(this.now());
+    } catch (error) {
+      this.logError('messages', { to: data.to }, error instanceof Error ? error.message : String(error));
     }
   }
 }

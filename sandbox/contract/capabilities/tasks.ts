@@ -67,6 +67,11 @@ export const tasks = capability({
       TaskRequest,
       v.object({ uuid: v.string(), status: v.picklist(['queued', 'duplicate']) }),
     ),
+    instances: op(
+      'The instances of this module that `add` may name: one for each set of settings (two mail servers), those in use only.',
+      v.object({}),
+      v.object({ instances: v.array(v.object({ uuid: v.string(), name: v.string() })) }),
+    ),
     get: op(
       'One of the installation’s own tasks.',
       v.object({ uuid: v.pipe(v.string(), v.uuid()) }),
