@@ -70,6 +70,7 @@ export function placesOf(story: Story, tenant: Tenant): Places {
       { name: 'admin-notification-rules', path: `${admin}/notifications/rules` },
       { name: 'admin-templates', path: `${admin}/notifications/templates` },
       { name: 'admin-template', path: `${admin}/notifications/templates/InvoiceCreated` },
+      { name: 'admin-module-page-messages', path: `${admin}/modules/Notification/Email/messages` },
       { name: 'admin-module-page-monitoring', path: `${monitoring}/dashboard` },
       { name: 'admin-module-page-checks', path: `${monitoring}/checks` },
       { name: 'admin-module-hosts', path: `${admin}/installations/${story.monitoring.monitoringId}/hosts` },

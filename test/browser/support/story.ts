@@ -4,6 +4,7 @@ import { fixtureFolder, packFolder } from '../../support/modules.ts';
 import type { Tenant, Values } from '../../support/tenant.ts';
 import { type Monitoring, setUpMonitoring } from './monitoring.ts';
 import { type Payments, setUpPayments } from './payments.ts';
+import { setUpSenders } from './senders.ts';
 
 export const VPS = 'VPSHosting';
 export const VPS_SMALL: Values = {
@@ -85,6 +86,7 @@ export async function tellStory(demo: Demo, tenant: Tenant): Promise<Story> {
   await tenant.installed('Troublemaker');
   const trouble = await tenant.product('Troublemaker', 'Trouble', { mischief: 'throw' });
   await tenant.ended(await tenant.order(trouble), 'createJob');
+  await setUpSenders(demo, tenant);
   await bulkhead.recorder.flush();
 
   const { module_id: moduleId, version_id: versionId } = await tenant.installation(VPS);
