@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url';
 import { Liquid } from 'liquidjs';
 import { ofetch } from 'ofetch';
 import postgres from 'postgres';
-import { Agent } from 'undici';
 import { forPostgresJs } from '../../../src/database/endpoint.ts';
 import { derivedRolePassword } from '../../../src/database/modules/passwords.ts';
 import { installationNames } from '../../../src/database/modules/names.ts';
@@ -91,14 +90,12 @@ function viewOp(host: BenchHost, count: number): Op {
   };
 }
 
-/** @param how 'kept' as ofetch does it; 'new' with a connection for each request, as we do it for isolation's sake */
-function httpOp(host: BenchHost, count: number, width: number, how: 'kept' | 'new'): Op {
-  const options = how === 'kept' ? {} : { dispatcher: new Agent({ pipelining: 0 }) };
+function httpOp(host: BenchHost, count: number, width: number): Op {
   return {
-    line: `HTTP op, ${width} at once: × ofetch${how === 'kept' ? '' : ' with a connection for each request too'}`,
+    line: `HTTP op, ${width} at once: × ofetch`,
     count,
     ours: call(host, 'ask', host.otherUrl, count, width),
-    theirs: () => inTurn(count, width, () => ofetch(host.otherUrl, options)),
+    theirs: () => inTurn(count, width, () => ofetch(host.otherUrl)),
   };
 }
 
@@ -143,9 +140,8 @@ export const ops: Case = {
       dbOp(host, sql, 400, 1, 'one after the other'),
       dbOp(host, sql, 800, 16, '16 at once'),
       viewOp(host, 50),
-      httpOp(host, 100, 1, 'kept'),
-      httpOp(host, 200, 10, 'kept'),
-      httpOp(host, 200, 10, 'new'),
+      httpOp(host, 100, 1),
+      httpOp(host, 200, 10),
     ];
     const rows: Row[] = [];
     for (const op of all) rows.push(...(await measure(op, how)));
