@@ -14,7 +14,8 @@ import {
   type NewItem,
   returnToCredit,
 } from './invoices.ts';
-import { boundary, isRecurring } from './periods.ts';
+import { boundary, isBilledByUse, isRecurring } from './periods.ts';
+import { billUse } from './use.ts';
 
 export type Service = Selectable<ServicesTable>;
 
@@ -27,15 +28,15 @@ export async function timeZoneOf(trx: Trx, tenantId: string): Promise<string> {
   return tenant.timezone;
 }
 
-/** What the first invoice of a service asks for; nothing for what is free. */
+/** What the first invoice of a service asks for; nothing for what is free, and for no hour that is still to be used. */
 export function firstItems(
-  service: Pick<Service, 'id' | 'name' | 'setup_minor' | 'amount_minor'>,
+  service: Pick<Service, 'id' | 'name' | 'period' | 'setup_minor' | 'amount_minor'>,
   period?: { readonly from: Date; readonly to: Date },
 ): NewItem[] {
   const line = { serviceId: service.id, description: service.name };
   const items: NewItem[] = [];
   if (service.setup_minor > 0) items.push({ ...line, kind: 'setup', amountMinor: service.setup_minor });
-  if (service.amount_minor > 0)
+  if (service.amount_minor > 0 && !isBilledByUse(service.period))
     items.push({
       ...line,
       kind: 'period',
@@ -47,21 +48,24 @@ export function firstItems(
 
 /** A locked service has become active for the first time. */
 export async function billActivation(trx: Trx, service: Service, at: Date): Promise<void> {
-  const items = firstItems(service);
-  if (items.length === 0) return;
-  const period = isRecurring(service.period)
-    ? { from: at, to: boundary(at, service.period, 1, await timeZoneOf(trx, service.tenant_id)) }
-    : undefined;
+  const byUse = isBilledByUse(service.period);
+  const hasItems = firstItems(service).length > 0;
+  if (!hasItems && !byUse) return;
+  const period =
+    isRecurring(service.period) && !byUse
+      ? { from: at, to: boundary(at, service.period, 1, await timeZoneOf(trx, service.tenant_id)) }
+      : undefined;
   const recurs = period !== undefined && service.amount_minor > 0;
   await trx
     .updateTable('services')
     .set({
       billing_anchor_at: at,
       periods_billed: recurs ? 1 : 0,
-      billed_until: recurs ? period.to : null,
+      billed_until: byUse ? at : recurs ? period.to : null,
     })
     .where('id', '=', service.id)
     .execute();
+  if (!hasItems) return;
   const order = await lockOrder(trx, service);
   if (order !== undefined && (isOpen(order) || order.status === 'paid')) {
     if (period !== undefined) await beginPeriod(trx, order.id, service.id, period);
@@ -105,15 +109,17 @@ export async function giveBackOrder(trx: Trx, service: Service): Promise<void> {
   if (order?.status === 'paid') await returnToCredit(trx, order, `${service.name} could not be made.`);
 }
 
-/** A locked service has ended: nothing more is billed, and what asks for time that will not be is cancelled. */
+/** A locked service has ended: its last hours are billed and nothing after them, and what asks for time that will not be is cancelled. */
 export async function endBilling(trx: Trx, service: Service, at: Date): Promise<void> {
+  await giveBackOrder(trx, service);
+  await cancelAhead(trx, service, at);
+  // After those, which lock invoices: what pays this one locks the client's credit, and that is the last of all locks.
+  await billUse(trx, service, at, 'begun');
   await trx
     .updateTable('services')
     .set({ billed_until: null, cancel_at: null, overdue_since: null })
     .where('id', '=', service.id)
     .execute();
-  await giveBackOrder(trx, service);
-  await cancelAhead(trx, service, at);
 }
 
 /**

@@ -51,7 +51,9 @@ export async function cancelService(
     .set({
       cancel_at: end,
       periods_billed: periods,
-      ...(service.billed_until === null ? {} : { billed_until: await boundaryOf(trx, service, periods) }),
+      ...(service.billed_until === null || ahead === 0
+        ? {}
+        : { billed_until: await boundaryOf(trx, service, periods) }),
     })
     .where('id', '=', service.id)
     .execute();

@@ -1,7 +1,7 @@
 /**
  * A service that has moved to another product costs what that one does: from the next period in full, and for the rest of what is billed
  * already by the difference, in the share of time that is left. Dearer is an invoice of its own. Cheaper comes off the invoice of that
- * period while it is open; if it is paid, the difference is the client's credit.
+ * period while it is open; if it is paid, the difference is the client's credit. Hours are billed at the price they began at.
  */
 import { HostError } from '../../sandbox/contract/envelope.ts';
 import type { Db, Trx } from '../jobs/task.ts';
@@ -9,8 +9,9 @@ import type { Service } from './activation.ts';
 import { addCredit } from './credit.ts';
 import { createInvoice, isOpen, lockInvoice, type NewItem, reduceLocked, taxRuleOf } from './invoices.ts';
 import { changeMinor } from './money.ts';
-import { isPeriod } from './periods.ts';
+import { isBilledByUse, isPeriod } from './periods.ts';
 import { withTax } from './tax.ts';
+import { beginUse, billUse } from './use.ts';
 
 /** @throws HostError CONFLICT if the product is not sold by this period */
 export async function priceOf(db: Db, productId: string, period: string): Promise<number> {
@@ -35,7 +36,10 @@ export async function changePrice(trx: Trx, service: Service, at: Date): Promise
   const oldMinor = service.amount_minor;
   const newMinor = await priceOf(trx, service.product_id, service.period);
   if (newMinor === oldMinor) return;
+  const byUse = isBilledByUse(service.period);
+  if (byUse) await billUse(trx, service, at, 'begun');
   await trx.updateTable('services').set({ amount_minor: newMinor }).where('id', '=', service.id).execute();
+  if (byUse) return service.status === 'active' ? beginUse(trx, service, at) : undefined;
   const items = await trx
     .selectFrom('invoice_items as item')
     .innerJoin('invoices as invoice', 'invoice.id', 'item.invoice_id')

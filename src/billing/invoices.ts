@@ -17,7 +17,7 @@ import { tell } from './tell.ts';
 export type Invoice = Selectable<InvoicesTable>;
 
 export interface NewItem {
-  readonly kind: 'setup' | 'period' | 'change' | 'other';
+  readonly kind: 'setup' | 'period' | 'use' | 'change' | 'other';
   readonly serviceId: string | null;
   readonly description: string;
   readonly quantity?: number;

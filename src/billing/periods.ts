@@ -4,7 +4,7 @@
  * all year; hours are hours. Where the clock springs forward over a time of day, it is taken an hour later; where it falls back over
  * one, the second is meant: PostgreSQL's rules, and the tests compare with it.
  */
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const MONTHS_A_YEAR = 12;
 
@@ -12,22 +12,20 @@ type Unit = 'hours' | 'days' | 'months';
 interface PeriodRule {
   readonly unit: Unit;
   readonly count: number;
-  /** How many of them one invoice asks for: an invoice an hour is of no use to anybody. */
-  readonly anInvoice: number;
 }
 
 const RULES = {
   'one-time': null,
-  hourly: { unit: 'hours', count: 1, anInvoice: 24 },
-  daily: { unit: 'days', count: 1, anInvoice: 1 },
-  weekly: { unit: 'days', count: 7, anInvoice: 1 },
-  biweekly: { unit: 'days', count: 14, anInvoice: 1 },
-  monthly: { unit: 'months', count: 1, anInvoice: 1 },
-  quarterly: { unit: 'months', count: 3, anInvoice: 1 },
-  semiannually: { unit: 'months', count: 6, anInvoice: 1 },
-  annually: { unit: 'months', count: MONTHS_A_YEAR, anInvoice: 1 },
-  biennially: { unit: 'months', count: 2 * MONTHS_A_YEAR, anInvoice: 1 },
-  triennially: { unit: 'months', count: 3 * MONTHS_A_YEAR, anInvoice: 1 },
+  hourly: { unit: 'hours', count: 1 },
+  daily: { unit: 'days', count: 1 },
+  weekly: { unit: 'days', count: 7 },
+  biweekly: { unit: 'days', count: 14 },
+  monthly: { unit: 'months', count: 1 },
+  quarterly: { unit: 'months', count: 3 },
+  semiannually: { unit: 'months', count: 6 },
+  annually: { unit: 'months', count: MONTHS_A_YEAR },
+  biennially: { unit: 'months', count: 2 * MONTHS_A_YEAR },
+  triennially: { unit: 'months', count: 3 * MONTHS_A_YEAR },
 } as const satisfies Readonly<Record<string, PeriodRule | null>>;
 
 export type Period = keyof typeof RULES;
@@ -44,14 +42,23 @@ export function isRecurring(period: string): period is RecurringPeriod {
   return isPeriod(period) && period !== 'one-time';
 }
 
-export function periodsAnInvoice(period: RecurringPeriod): number {
-  return RULES[period].anInvoice;
+/** Not paid ahead, as the longer ones are, but for what was used: who takes something by the hour does not know for how many. */
+export function isBilledByUse(period: string): boolean {
+  return isRecurring(period) && RULES[period].unit === 'hours';
 }
 
 /** About: months have 30 days here. For leads and nothing that is charged. */
-export function roughLengthMs(period: RecurringPeriod): number {
+function roughLengthMs(period: RecurringPeriod): number {
   const { unit, count } = RULES[period];
   return count * (unit === 'hours' ? HOUR_MS : unit === 'days' ? DAY_MS : 30 * DAY_MS);
+}
+
+/**
+ * How long before a period begins its invoice may be made at the earliest: half of one. Less than nothing for what is billed by use: a
+ * day after, since an invoice an hour is of no use to anybody.
+ */
+export function longestLeadMs(period: RecurringPeriod): number {
+  return isBilledByUse(period) ? -DAY_MS : roughLengthMs(period) / 2;
 }
 
 /** Where the `index`-th period after the anchor begins; 0 is the anchor itself. */

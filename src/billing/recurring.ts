@@ -9,19 +9,20 @@ import { createInvoice, type NewItem } from './invoices.ts';
 import { BILLING_LIMITS } from './limits.ts';
 import {
   boundary,
+  isBilledByUse,
   isRecurring,
+  longestLeadMs,
   PERIODS,
-  periodsAnInvoice,
   type RecurringPeriod,
-  roughLengthMs,
 } from './periods.ts';
 import { readBillingSettings } from './settings.ts';
+import { billUse } from './use.ts';
 
 const DAY_MS = 86_400_000;
 
-/** Before a period begins, its invoice is made: the tenant's days, but for short periods at most half of one. */
+/** Before a period begins, its invoice is made: the tenant's days, but for short periods at most half of one; hours are billed after. */
 function leadMs(period: RecurringPeriod, aheadDays: number): number {
-  return Math.min(aheadDays * DAY_MS, roughLengthMs(period) / 2);
+  return Math.min(aheadDays * DAY_MS, longestLeadMs(period));
 }
 
 /**
@@ -58,8 +59,8 @@ interface Candidate {
 }
 
 async function candidates(db: Db, now: Date, after: Candidate | undefined): Promise<Candidate[]> {
-  const halves = PERIODS.filter(isRecurring).map(
-    (period) => sql`(${period}::text, ${roughLengthMs(period) / 2_000}::float8)`,
+  const leads = PERIODS.filter(isRecurring).map(
+    (period) => sql`(${period}::text, ${longestLeadMs(period) / 1_000}::float8)`,
   );
   const beyond =
     after === undefined
@@ -67,12 +68,12 @@ async function candidates(db: Db, now: Date, after: Candidate | undefined): Prom
       : sql`and (s.billed_until, s.id) > (${after.until}::timestamptz, ${after.id})`;
   const { rows } = await sql<Candidate>`
     select s.id, s.billed_until::text as until from services s
-    join (values ${sql.join(halves)}) as half(period, seconds) on half.period = s.period
+    join (values ${sql.join(leads)}) as longest(period, seconds) on longest.period = s.period
     left join billing_settings b on b.tenant_id = s.tenant_id
     where s.status = 'active' and s.billed_until is not null
       and (s.cancel_at is null or s.billed_until < s.cancel_at)
       and s.billed_until <= ${now}::timestamptz + least(
-        make_interval(days => coalesce(b.invoice_ahead_days, 7)), make_interval(secs => half.seconds))
+        make_interval(days => coalesce(b.invoice_ahead_days, 7)), make_interval(secs => longest.seconds))
       ${beyond}
     order by s.billed_until, s.id
     limit ${BILLING_LIMITS.servicesARound}`.execute(db);
@@ -88,6 +89,9 @@ async function billService(trx: Trx, serviceId: string, now: Date): Promise<numb
     .skipLocked()
     .executeTakeFirst();
   if (service?.status !== 'active' || !isRecurring(service.period)) return 0;
+  if (isBilledByUse(service.period))
+    // Looked at again under the lock: another process may just have billed its day.
+    return isADayOld(service, now) ? billUse(trx, service, now, 'whole') : 0;
   const due = await duePeriods(trx, service, service.period, now);
   if (due === undefined) return 0;
   await createInvoice(trx, {
@@ -103,6 +107,10 @@ async function billService(trx: Trx, serviceId: string, now: Date): Promise<numb
     .where('id', '=', service.id)
     .execute();
   return 1;
+}
+
+function isADayOld({ billed_until: until }: Service, now: Date): boolean {
+  return until !== null && now.getTime() - until.getTime() >= DAY_MS;
 }
 
 interface Due {
@@ -126,21 +134,19 @@ async function duePeriods(
     readBillingSettings(trx, service.tenant_id),
   ]);
   const until = new Date(now.getTime() + leadMs(period, settings.invoice_ahead_days));
-  const quantity = periodsAnInvoice(period);
   const items: NewItem[] = [];
   let { periods_billed: periods } = service;
   let to = billedUntil;
   const isDue = (begin: Date): boolean => begin <= until && (cancelAt === null || begin < cancelAt);
   while (isDue(to) && items.length < BILLING_LIMITS.periodsAnInvoice) {
     const from = to;
-    periods += quantity;
+    periods += 1;
     to = boundary(anchor, period, periods, timeZone);
     items.push({
       kind: 'period',
       serviceId: service.id,
       description: service.name,
-      quantity,
-      amountMinor: service.amount_minor * quantity,
+      amountMinor: service.amount_minor,
       periodFrom: from,
       periodTo: to,
     });

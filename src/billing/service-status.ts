@@ -9,6 +9,7 @@ import type { ServicesTable } from '../database/tables.ts';
 import { type Db, inTransaction, type Trx } from '../jobs/task.ts';
 import { billActivation, endBilling, giveBackOrder } from './activation.ts';
 import { tellOfChange } from './service-events.ts';
+import { beginUse, billUse } from './use.ts';
 
 export type ProvisionStatus = (typeof PROVISION_STATUSES)[number];
 export type ServiceStatus = (typeof SERVICE_STATUSES)[number];
@@ -46,6 +47,7 @@ export async function setProvisionStatus(
   serviceId: string,
   next: ProvisionStatus,
   actor: string,
+  at: Date = new Date(),
 ): Promise<void> {
   await inTransaction(db, async (trx) => {
     const row = await lockService(trx, serviceId);
@@ -60,7 +62,7 @@ export async function setProvisionStatus(
       await trx.updateTable('services').set({ provision_status: next }).where('id', '=', serviceId).execute();
       await change(trx, serviceId, 'provision_status', row.provision_status, next, actor);
     }
-    await derive(trx, row, next, actor);
+    await derive(trx, row, { provision: next, actor, at });
     if (next === 'failed') await giveBackOrder(trx, row);
   });
 }
@@ -68,13 +70,15 @@ export async function setProvisionStatus(
 async function derive(
   trx: Trx,
   row: Selectable<ServicesTable>,
-  provision: ProvisionStatus,
-  actor: string,
+  {
+    provision,
+    actor,
+    at: now,
+  }: { readonly provision: ProvisionStatus; readonly actor: string; readonly at: Date },
 ): Promise<void> {
   const derived = DERIVED[provision];
   if (derived === undefined || !derived.from.includes(row.status)) return;
   const stamped = derived.stamp === 'activated_at' && row.activated_at !== null;
-  const now = new Date();
   await trx
     .updateTable('services')
     .set({
@@ -89,7 +93,9 @@ async function derive(
     .where('id', '=', row.id)
     .execute();
   await change(trx, row.id, 'status', row.status, derived.status, actor);
-  if (derived.status === 'active' && row.activated_at === null) await billActivation(trx, row, now);
+  if (derived.status === 'active')
+    await (row.activated_at === null ? billActivation(trx, row, now) : beginUse(trx, row, now));
+  if (derived.status === 'suspended') await billUse(trx, row, now, 'begun');
   if (derived.status === 'terminated') await endBilling(trx, row, now);
 }
 

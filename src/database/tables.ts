@@ -238,7 +238,7 @@ export interface InvoiceItemsTable {
   id: Defaulted<string>;
   invoice_id: string;
   service_id: Nullable<string>;
-  kind: 'setup' | 'period' | 'change' | 'other';
+  kind: 'setup' | 'period' | 'use' | 'change' | 'other';
   description: string;
   quantity: Defaulted<number>;
   amount_minor: number;

@@ -318,14 +318,6 @@ describe('recurring invoices', () => {
     expect(await invoicesOf(once)).toHaveLength(1);
     expect(await invoicesOf(ended)).toHaveLength(1);
   });
-
-  it('of an hourly service ask for a day of hours', async () => {
-    const { a } = host();
-    const serviceId = await active({ period: 'hourly', amountMinor: 3 });
-    await billPeriods(a.panel.db, new Date(Date.now() + 40 * 60_000));
-    const [, second] = await invoicesOf(serviceId);
-    expect(second).toMatchObject({ total_minor: 72, items: [{ quantity: 24 }] });
-  });
 });
 
 describe('a service that cannot be billed', () => {
@@ -339,10 +331,10 @@ describe('a service that cannot be billed', () => {
       .where('id', '=', dear)
       .execute();
     const failed: string[] = [];
-    await billPeriods(a.panel.db, new Date(Date.now() + 40 * 60_000), (serviceId) => failed.push(serviceId));
+    await billPeriods(a.panel.db, later(1), (serviceId) => failed.push(serviceId));
     expect(failed).toEqual([dear]);
-    expect(await invoicesOf(other)).toHaveLength(2);
-    expect(await invoicesOf(dear)).toHaveLength(1);
+    expect(await invoicesOf(other)).toHaveLength(1);
+    expect(await invoicesOf(dear)).toEqual([]);
   });
 });
 
