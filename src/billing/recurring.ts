@@ -89,9 +89,7 @@ async function billService(trx: Trx, serviceId: string, now: Date): Promise<numb
     .skipLocked()
     .executeTakeFirst();
   if (service?.status !== 'active' || !isRecurring(service.period)) return 0;
-  if (isBilledByUse(service.period))
-    // Looked at again under the lock: another process may just have billed its day.
-    return isADayOld(service, now) ? billUse(trx, service, now, 'whole') : 0;
+  if (isBilledByUse(service.period)) return billUse(trx, service, now, 'whole');
   const due = await duePeriods(trx, service, service.period, now);
   if (due === undefined) return 0;
   await createInvoice(trx, {
@@ -107,10 +105,6 @@ async function billService(trx: Trx, serviceId: string, now: Date): Promise<numb
     .where('id', '=', service.id)
     .execute();
   return 1;
-}
-
-function isADayOld({ billed_until: until }: Service, now: Date): boolean {
-  return until !== null && now.getTime() - until.getTime() >= DAY_MS;
 }
 
 interface Due {

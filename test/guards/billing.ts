@@ -3,6 +3,7 @@ import type { Guard } from './guard.ts';
 
 const PAYMENTS = 'test/billing/payments.test.ts';
 const LEDGER = 'test/billing/ledger.test.ts';
+const HOURLY = 'test/host/hourly.test.ts';
 const SERVICES = 'test/host/billing.test.ts';
 const PAGES = 'test/web/billing.test.ts';
 
@@ -101,10 +102,37 @@ export const billingGuards: readonly Guard[] = [
     name: 'a service is billed once, when it first runs',
     threats: ['money-once'],
     file: 'src/billing/service-status.ts',
-    text: "derived.status === 'active' && row.activated_at === null",
-    instead: "derived.status === 'active'",
+    text: 'row.activated_at === null ? billActivation(trx, row, now) : beginUse(trx, row, now)',
+    instead: 'billActivation(trx, row, now)',
     test: SERVICES,
     only: 'that was suspended and resumed is not billed',
+  },
+  {
+    name: 'a used hour is billed once',
+    threats: ['money-once'],
+    file: 'src/billing/use.ts',
+    text: '.set({ billed_until: to, periods_billed',
+    instead: '.set({ periods_billed',
+    test: HOURLY,
+    only: 'are billed once, however many processes',
+  },
+  {
+    name: 'an hour that had begun at a suspension is billed once',
+    threats: ['money-once'],
+    file: 'src/billing/use.ts',
+    text: 'greatest(billed_until, ${at}::timestamptz)',
+    instead: '${at}::timestamptz',
+    test: HOURLY,
+    only: 'and resumes within an hour',
+  },
+  {
+    name: 'no hour after a cancellation is billed',
+    threats: ['money-once'],
+    file: 'src/billing/use.ts',
+    text: 'cancelAt !== null && cancelAt < at ? cancelAt : at',
+    instead: 'at',
+    test: HOURLY,
+    only: 'is cancelled at once',
   },
   {
     name: 'one form is one order',
