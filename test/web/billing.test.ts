@@ -185,6 +185,42 @@ describe('a client', () => {
     expect((await visitor.get(`/t/acme/invoices/${othersInvoiceId}`)).status).toBe(404);
   });
 
+  test('is told how hours are billed before ordering, and for which hours an invoice asks', async () => {
+    const visitor = await client();
+    const { db, seeded } = panel();
+    const order = async (): Promise<string> =>
+      (await visitor.get(`/t/acme/order/${seeded.productId}`)).text();
+    expect(await order()).not.toContain('Billed daily for the hours used');
+    const price = {
+      product_id: seeded.productId,
+      period: 'hourly',
+      setup_minor: 0,
+      amount_minor: 3,
+    } as const;
+    await db.insertInto('prices').values(price).execute();
+    expect(await order()).toContain('Billed daily for the hours used');
+    const used = {
+      kind: 'use',
+      serviceId: seeded.serviceId,
+      description: 'A server',
+      quantity: 24,
+      amountMinor: 72,
+      periodFrom: new Date('2026-03-01T10:20:00Z'),
+      periodTo: new Date('2026-03-02T10:20:00Z'),
+    } as const;
+    const payer = { tenantId: seeded.tenantId, clientId: seeded.clientId };
+    const { id } = await newInvoice(db, payer, 72, { items: [used] });
+    const page = await (await visitor.get(`/t/acme/invoices/${id}`)).text();
+    expect(page).toContain('Hours used: 24 × $0.03');
+    expect(page).toContain('datetime="2026-03-01T10:20:00.000Z"');
+    expect(page).toContain('datetime="2026-03-02T10:20:00.000Z"');
+    await db
+      .deleteFrom('prices')
+      .where('product_id', '=', seeded.productId)
+      .where('period', '=', 'hourly')
+      .execute();
+  });
+
   test('uses credit for, and cancels, only what is the own', async () => {
     const visitor = await client();
     const { seeded, deps } = panel();
