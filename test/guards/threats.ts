@@ -166,6 +166,8 @@ export const THREAT_SECTIONS = {
     threats: {
       'effect-steps':
         'a request of a job that is sent again after a crash, or believed unsent when it was sent',
+      'effect-jobs':
+        'a job that two workers run, or that ends as what it is not any more: cancelled, paused, taken',
       'effect-flows': 'a flow that is left half done, or done by two',
       'effect-events': 'an event or a delivery that is lost or doubled in a crash',
       'money-once': 'money that is booked, billed or given back twice, or to another',
