@@ -83,6 +83,34 @@ describe('createInstallationSchema', () => {
     await made();
   });
 
+  test('makes, makes anew and drops many at once, while others start', async () => {
+    const { endpoint } = modules();
+    // A connection each, so that nothing but the database puts them one after the other.
+    const each = Array.from({ length: 6 }, () => connectHost(endpoint, { max: 1 }));
+    try {
+      const all = each.map(({ sql }) => ({ sql, names: installationNames('test2', randomUUID()) }));
+      for (let round = 0; round < 4; round++) {
+        await Promise.all(
+          all.map(async ({ sql, names }) => createInstallationSchema(sql, names, rolePassword)),
+        );
+        await Promise.all([
+          prepareModulesDatabase(modules().sql),
+          ...all.map(async ({ sql, names }, n) =>
+            n % 2 === 0
+              ? dropInstallationSchema(sql, names)
+              : createInstallationSchema(sql, names, rolePassword),
+          ),
+        ]);
+      }
+      const login = all[1]?.names.login ?? '';
+      const [may] = await modules()
+        .sql`select has_database_privilege(${login}, current_database(), 'connect') as connect`;
+      expect(may).toEqual({ connect: true });
+    } finally {
+      await Promise.all(each.map(async (one) => one.close()));
+    }
+  });
+
   test('gives the owner a schema and the login the rows of its tables, be they old or new', async () => {
     const { owner, login, schema } = await made();
     await as(owner, async (sql) => sql.unsafe(`create table ${schema}.t (id serial primary key, n int)`));

@@ -9,13 +9,13 @@ import type { HostSql } from '../connect.ts';
 import type { InstallationNames } from './names.ts';
 import { scramVerifier } from './passwords.ts';
 import type { RolePassword } from './passwords.ts';
+import { lockDatabaseRights } from './rights-lock.ts';
+import type { Transaction } from './rights-lock.ts';
 
 /** Of one role, over all processes of a deployment: a wall behind each process's own count. */
 const CONNECTIONS_PER_ROLE = 32;
 /** Dropping waits for running statements; their connections were ended just before. */
 const DROP_LOCK_TIMEOUT_MS = 5_000;
-
-type Transaction = Parameters<Parameters<HostSql['begin']>[1]>[0];
 
 function text(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
@@ -60,6 +60,7 @@ export async function createInstallationSchema(
     await lockInstallation(trx, names);
     await createRole(trx, owner, rolePassword(owner));
     await createRole(trx, login, rolePassword(login));
+    await lockDatabaseRights(trx);
     await trx.unsafe(`grant connect on database ${await currentDatabase(trx)} to ${owner}, ${login}`);
     await trx.unsafe(`create schema if not exists ${schema} authorization ${owner}`);
     await trx.unsafe(`set local role ${owner}`);
@@ -91,9 +92,17 @@ export async function dropInstallationSchema(sql: HostSql, names: InstallationNa
     for (const role of [login, owner]) if (await roleExists(trx, role)) roles.push(role);
     for (const role of roles) await endSessions(trx, role);
     if (roles.includes(owner)) {
-      // Default privileges are the owner's, and name the login.
       await trx.unsafe(`set local role ${owner}`);
       await trx.unsafe(`drop schema if exists ${schema} cascade`);
+      await trx.unsafe('reset role');
+    }
+    // It waits for others like it, each of them short, and not for statements.
+    await trx.unsafe('set local lock_timeout = 0');
+    await lockDatabaseRights(trx);
+    await trx.unsafe(`set local lock_timeout = ${DROP_LOCK_TIMEOUT_MS}`);
+    if (roles.includes(owner)) {
+      // Default privileges, which are the owner's and name the login, and what both may do with the database.
+      await trx.unsafe(`set local role ${owner}`);
       await trx.unsafe(`drop owned by ${owner}`);
       await trx.unsafe('reset role');
     }

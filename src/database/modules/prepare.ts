@@ -3,6 +3,8 @@
  * PostgreSQL lets every role connect to every database and make temporary tables by default; here that is taken back.
  */
 import type { HostSql } from '../connect.ts';
+import { lockDatabaseRights } from './rights-lock.ts';
+import type { Transaction } from './rights-lock.ts';
 
 /** What PUBLIC may call in a fresh database and no module needs. Taken back where the host is a superuser: a second wall behind the guard. */
 const PUBLIC_FUNCTIONS = [
@@ -52,6 +54,13 @@ export async function createModulesDatabase(sql: HostSql, database: string): Pro
  * @param sql a connection to the modules' database as its owner
  */
 export async function prepareModulesDatabase(sql: HostSql): Promise<void> {
+  await sql.begin(async (trx) => {
+    await lockDatabaseRights(trx);
+    await close(trx);
+  });
+}
+
+async function close(sql: Transaction): Promise<void> {
   const [database] = await sql<{ name: string; superuser: boolean }[]>`
     select current_database() as name, rolsuper as superuser from pg_roles where rolname = current_user`;
   if (database === undefined) return;
@@ -60,7 +69,7 @@ export async function prepareModulesDatabase(sql: HostSql): Promise<void> {
   if (database.superuser) await closeAsSuperuser(sql);
 }
 
-async function closeAsSuperuser(sql: HostSql): Promise<void> {
+async function closeAsSuperuser(sql: Transaction): Promise<void> {
   await sql`revoke usage on language plpgsql from public`;
   const functions = await sql<{ signature: string }[]>`
     select oid::regprocedure::text as signature from pg_proc
