@@ -94,7 +94,7 @@ describe('createInstallationSchema', () => {
           all.map(async ({ sql, names }) => createInstallationSchema(sql, names, rolePassword)),
         );
         await Promise.all([
-          prepareModulesDatabase(modules().sql),
+          ...Array.from({ length: 8 }, async () => prepareModulesDatabase(modules().sql)),
           ...all.map(async ({ sql, names }, n) =>
             n % 2 === 0
               ? dropInstallationSchema(sql, names)
