@@ -1,5 +1,6 @@
 /** Pages of invoices and credit: each for its own tenant and client only, behind its permission, and what is typed reaches the use case whole. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { readBillingSettings, saveBillingSettings } from '../../src/billing/settings.ts';
 import { newClient, newInvoice } from '../billing/support.ts';
 import { usePanel } from './support/panel.ts';
 
@@ -183,6 +184,44 @@ describe('a client', () => {
     expect(invoice).toContain('$12.50');
     expect(invoice).toContain(`/t/acme/invoices/${invoiceId}/pay`);
     expect((await visitor.get(`/t/acme/invoices/${othersInvoiceId}`)).status).toBe(404);
+  });
+
+  test('sees before ordering what the tax comes to, as the invoice will have it', async () => {
+    const visitor = await client();
+    const staff = await admin();
+    const { db, seeded } = panel();
+    const pages = async () => [
+      await (await visitor.get(`/t/acme/order/${seeded.productId}`)).text(),
+      await (await staff.get(`${ADMIN}/services/new?product=${seeded.productId}`)).text(),
+    ];
+    for (const page of await pages()) expect(page).not.toContain('tax');
+    const price = {
+      product_id: seeded.productId,
+      period: 'biennially',
+      setup_minor: 100,
+      amount_minor: 1_111,
+    };
+    await db
+      .insertInto('prices')
+      .values({ ...price, period: 'biennially' })
+      .execute();
+    const settings = await readBillingSettings(db, seeded.tenantId);
+    const tax = { ...settings, tax_rate_bp: 2_300, prices_include_tax: false };
+    await saveBillingSettings(db, seeded.tenantId, tax);
+    try {
+      for (const page of await pages()) {
+        expect(page).toContain('€13.67 with 23 % tax');
+        expect(page).toContain('€1.23');
+      }
+      await saveBillingSettings(db, seeded.tenantId, { ...tax, prices_include_tax: true });
+      for (const page of await pages()) {
+        expect(page).toContain('23 % tax, included');
+        expect(page).not.toContain('€13.67');
+      }
+    } finally {
+      await saveBillingSettings(db, seeded.tenantId, settings);
+      await db.deleteFrom('prices').where('period', '=', 'biennially').execute();
+    }
   });
 
   test('is told how hours are billed before ordering, and for which hours an invoice asks', async () => {

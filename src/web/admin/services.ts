@@ -11,6 +11,7 @@ import { need } from '../need.ts';
 import { withNote } from '../notes.ts';
 import { pageNumber, paged, rowsFrom } from '../paging.ts';
 import { accountPage, type Panel } from '../panel.ts';
+import { shownPrices } from '../shown-prices.ts';
 
 const STATUSES = ['pending', 'active', 'suspended', 'terminated', 'cancelled', 'fraud', 'manual'] as const;
 const TEXT_CHARS = 100;
@@ -82,15 +83,8 @@ export function servicesPage(app: AccountApp, panel: Panel): void {
     ]);
     const chosen = products.find((product) => product.value === c.req.query('product'));
     const form = chosen === undefined ? undefined : await panel.deps.billing.orderForm(chosen.value);
-    const prices =
-      chosen === undefined
-        ? []
-        : await panel.deps.db
-            .selectFrom('prices')
-            .selectAll()
-            .where('product_id', '=', chosen.value)
-            .orderBy('amount_minor')
-            .execute();
+    const shownPrice =
+      chosen === undefined ? { prices: [], tax: null } : await shownPrices(panel, tenantId, chosen.value);
     const shown =
       form === undefined || refused === undefined
         ? form
@@ -102,7 +96,7 @@ export function servicesPage(app: AccountApp, panel: Panel): void {
       products,
       chosen,
       form: shown,
-      prices,
+      ...shownPrice,
       client: refused?.client ?? c.req.query('client'),
       errors: refused?.errors ?? {},
     };

@@ -10,6 +10,7 @@ import { errorsOf, idFrom, readForm, typedValues } from '../forms.ts';
 import { WEB_LIMITS } from '../limits.ts';
 import { withNote } from '../notes.ts';
 import { accountPage, type Panel } from '../panel.ts';
+import { shownPrices } from '../shown-prices.ts';
 
 /** On sale: active, its module enabled, and with a price. */
 function onSale(panel: Panel, tenantId: string) {
@@ -39,7 +40,7 @@ const OrderForm = v.looseObject({
 });
 
 export function orderPages(app: AccountApp, panel: Panel): void {
-  const { billing, db } = panel.deps;
+  const { billing } = panel.deps;
 
   app.get('/order', async (c) => {
     const products = await onSale(panel, c.get('tenant').id)
@@ -60,14 +61,9 @@ export function orderPages(app: AccountApp, panel: Panel): void {
     refused?: { errors: FormErrors; values: Record<string, unknown> },
   ) => {
     const product = await find(c);
-    const [form, prices] = await Promise.all([
+    const [form, shownPrice] = await Promise.all([
       billing.orderForm(product.id),
-      db
-        .selectFrom('prices')
-        .selectAll()
-        .where('product_id', '=', product.id)
-        .orderBy('amount_minor')
-        .execute(),
+      shownPrices(panel, c.get('tenant').id, product.id),
     ]);
     const shown = refused === undefined ? form : { ...form, values: { ...form.values, ...refused.values } };
     const data = {
@@ -75,7 +71,7 @@ export function orderPages(app: AccountApp, panel: Panel): void {
       crumb: { href: `${c.get('tenantBase')}/order`, title: c.get('t')('menu.order') },
       product,
       form: shown,
-      prices,
+      ...shownPrice,
       // The same form sent twice is one order.
       token: randomUUID(),
       errors: refused?.errors ?? {},
